@@ -1,0 +1,32 @@
+"""The exception tree: one root, and a class for each thing that a caller may want to handle apart.
+
+Every message says what was expected, what was found and what to do about it.
+"""
+
+
+class CalmError(Exception):
+    """Root of everything that calm-aesthetics raises for a reason a user can act on."""
+
+
+class UsageError(CalmError):
+    """The call itself is wrong: an unknown name, a contradictory option, a missing argument."""
+
+
+class ConfigError(CalmError):
+    """A configuration or recipe does not fit the parts that it is applied to."""
+
+
+class PhotoError(CalmError):
+    """A photo cannot be read: truncated, empty, oversized, not an image, unreadable or gone."""
+
+
+class DataError(CalmError):
+    """A data set is not where it was said to be, or its files do not have the expected layout."""
+
+
+class WeightsError(CalmError):
+    """Weights are missing, damaged or of the wrong shape."""
+
+
+class CheckpointError(CalmError):
+    """A training checkpoint is missing, damaged or belongs to another recipe."""
