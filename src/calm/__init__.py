@@ -1,0 +1,78 @@
+"""CALM: scores photos, comments on them and says how to improve them.
+
+>>> from calm import Calm
+>>> calm = Calm.from_pretrained("calm-small")
+>>> calm.score("dune.jpg").value
+
+Names are imported when they are first used, so that ``import calm`` itself is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from calm.api import Calm
+    from calm.errors import (
+        CalmError,
+        CheckpointError,
+        ConfigError,
+        DataError,
+        PhotoError,
+        UsageError,
+        WeightsError,
+    )
+    from calm.model.configuration import CalmConfig
+    from calm.model.modeling import CalmForConditionalGeneration
+    from calm.model.processing import CalmProcessor
+    from calm.types import Aspect, Comment, Score, Suggestion
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Aspect": "calm.types",
+    "Calm": "calm.api",
+    "CalmConfig": "calm.model.configuration",
+    "CalmError": "calm.errors",
+    "CalmForConditionalGeneration": "calm.model.modeling",
+    "CalmProcessor": "calm.model.processing",
+    "CheckpointError": "calm.errors",
+    "Comment": "calm.types",
+    "ConfigError": "calm.errors",
+    "DataError": "calm.errors",
+    "PhotoError": "calm.errors",
+    "Score": "calm.types",
+    "Suggestion": "calm.types",
+    "UsageError": "calm.errors",
+    "WeightsError": "calm.errors",
+}
+"""Where each public name lives."""
+
+__all__ = [
+    "Aspect",
+    "Calm",
+    "CalmConfig",
+    "CalmError",
+    "CalmForConditionalGeneration",
+    "CalmProcessor",
+    "CheckpointError",
+    "Comment",
+    "ConfigError",
+    "DataError",
+    "PhotoError",
+    "Score",
+    "Suggestion",
+    "UsageError",
+    "WeightsError",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'calm' has no attribute {name!r}; its public names are {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -42,6 +42,9 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 }
 """What the photographer can do about each attribute."""
 
+CLASSES: tuple[tuple[str, str], ...] = tuple((name, way) for name, ways in DIRECTIONS.items() for way in ways)
+"""Every (attribute, direction), in the order of ``DIRECTIONS``; classifiers over them add one more, "nothing to mend"."""
+
 UNITS: dict[str, str | None] = {
     "exposure": "EV",
     "contrast": "%",

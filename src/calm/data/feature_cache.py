@@ -35,7 +35,9 @@ class FeatureCache:
         if path.exists():
             found = json.loads(path.read_text())
             if found != meta:
-                raise DataError(f"expected a feature cache made by {meta}, found {found} in {self.folder}; name another folder")
+                raise DataError(
+                    f"expected a feature cache made by {meta}, found {found} in {self.folder}; name another folder"
+                )
         else:
             path.write_text(json.dumps(meta))
         names = self.folder / "rows.txt"
@@ -58,7 +60,9 @@ class FeatureCache:
         """Add rows. ``features``: (len(keys), *shape), any float type, finite after rounding to float16."""
         rows = np.ascontiguousarray(features, dtype=np.float16)
         if rows.shape != (len(keys), *self.shape) or not np.isfinite(rows).all():
-            raise DataError(f"expected {len(keys)} finite rows of shape {self.shape}, found {rows.shape}; check the encoder")
+            raise DataError(
+                f"expected {len(keys)} finite rows of shape {self.shape}, found {rows.shape}; check the encoder"
+            )
         path = self.folder / "features.f16"
         path.touch()
         with open(path, "r+b") as stream:
@@ -79,5 +83,7 @@ class FeatureCache:
         try:
             rows = [self._row[key] for key in keys]
         except KeyError as error:
-            raise DataError(f"expected features of {error.args[0]} in {self.folder}, found none; encode it first") from None
+            raise DataError(
+                f"expected features of {error.args[0]} in {self.folder}, found none; encode it first"
+            ) from None
         return np.asarray(self._map[rows])

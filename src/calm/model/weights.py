@@ -102,7 +102,9 @@ def packaged_dir(name: str) -> Path:
     """
     converters = {"dinov2-s": (FOCUS, _convert_focus), "smollm2": (SMOLLM2, _convert_smollm2)}
     if name not in converters:
-        raise WeightsError(f"expected one of {sorted(converters)}, found {name!r}; name a packaged part or give a folder")
+        raise WeightsError(
+            f"expected one of {sorted(converters)}, found {name!r}; name a packaged part or give a folder"
+        )
     source, convert = converters[name]
     target = cache_dir() / "weights" / f"{name}-{source.sha256[:12]}-v{CONVERSION}"
     if not target.is_dir():
@@ -141,8 +143,14 @@ def _convert_focus(path: Path, target: Path) -> None:
         match = re.fullmatch(r"/backbone/(encoder/layer\.\d+/.+)/MatMul", node.name)
         if match and node.input[1] in constants:
             state[match.group(1).replace("/", ".") + ".weight"] = tensor(node.input[1]).T.contiguous()
-    anonymous = {name.split("::")[1].split("_")[0]: name for name in constants if name.startswith("onnx::") and constants[name].ndim == 3}
-    state["embeddings.position_embeddings"] = torch.cat([tensor(anonymous["Concat"]), tensor(anonymous["Reshape"])], dim=1)
+    anonymous = {
+        name.split("::")[1].split("_")[0]: name
+        for name in constants
+        if name.startswith("onnx::") and constants[name].ndim == 3
+    }
+    state["embeddings.position_embeddings"] = torch.cat(
+        [tensor(anonymous["Concat"]), tensor(anonymous["Reshape"])], dim=1
+    )
     renames = {
         "attention.attention.query": "attention.q_proj",
         "attention.attention.key": "attention.k_proj",
@@ -153,7 +161,9 @@ def _convert_focus(path: Path, target: Path) -> None:
         state = {name.replace(old, new): value for name, value in state.items()}
     state["embeddings.mask_token"] = torch.zeros(1, 384)
 
-    model = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, num_hidden_layers=12, image_size=518, patch_size=14))
+    model = Dinov2Model(
+        Dinov2Config(hidden_size=384, num_attention_heads=6, num_hidden_layers=12, image_size=518, patch_size=14)
+    )
     model.load_state_dict(state, strict=True)
     model.save_pretrained(target)
     decoder = {name.removeprefix("decoder."): tensor(name) for name in constants if name.startswith("decoder.")}

@@ -1,0 +1,125 @@
+"""The Python interface: one object that scores photos, comments on them and suggests what to change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import count
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+
+from calm.catalogue import terms_to_tell
+from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
+from calm.errors import PhotoError, UsageError
+from calm.types import Comment, Score, Suggestion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from calm.data.images import Photo
+
+    PhotoLike: TypeAlias = str | PathLike[str] | Image.Image | np.ndarray
+    Photos: TypeAlias = list[Any] | tuple[Any, ...]
+
+logger = logging.getLogger(__name__)
+
+
+class Calm:
+    """An aesthetic model, ready to be asked.
+
+    Every method takes one photo and answers with one result, or a list of photos and answers with a list in the same
+    order. A photo is a path, a PIL image, or an array (H, W, 3) or (H, W) of uint8 in sRGB. A photo that cannot be read
+    raises :class:`calm.PhotoError`.
+
+    Args:
+        model: a predictor; :meth:`from_pretrained` loads one.
+        batch_size: photos a forward pass; it changes the speed and not the result.
+    """
+
+    def __init__(self, model: Model, batch_size: int = DEFAULT_BATCH_SIZE) -> None:
+        self._engine = Engine(model, batch_size)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | PathLike[str] = "calm-small",
+        device: str | None = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Self:
+        """Loads a model.
+
+        Args:
+            name_or_folder: a packaged model's name, or a model folder.
+            device: ``cpu``, ``cuda``, ``mps``, …; None for the best there is.
+
+        Raises:
+            WeightsError: there is no such model, or its files are damaged.
+        """
+        from calm.predictor import Predictor
+
+        name = fspath(name_or_folder)
+        model = Predictor.load(name, device)
+        terms = terms_to_tell(name)
+        if terms:
+            logger.warning("%s", terms)
+        return cls(model, batch_size)
+
+    @overload
+    def score(self, photo: Photos) -> list[Score]: ...
+    @overload
+    def score(self, photo: PhotoLike) -> Score: ...
+    def score(self, photo: PhotoLike | Photos) -> Score | list[Score]:
+        """Scores on 1–10: ``value``, ``std`` and ``distribution``."""
+        results = [result.score for result in self._ask(photo, score_task())]
+        return results if isinstance(photo, list | tuple) else results[0]
+
+    @overload
+    def comment(self, photo: Photos, aspects: Sequence[str] | None = None) -> list[Comment]: ...
+    @overload
+    def comment(self, photo: PhotoLike, aspects: Sequence[str] | None = None) -> Comment: ...
+    def comment(self, photo: PhotoLike | Photos, aspects: Sequence[str] | None = None) -> Comment | list[Comment]:
+        """Says in two to four sentences how a photo works; ``aspects`` limits it to those named."""
+        results = [result.comment for result in self._ask(photo, comment_task(aspects))]
+        comments = [comment for comment in results if comment is not None]
+        return comments if isinstance(photo, list | tuple) else comments[0]
+
+    @overload
+    def suggest(self, photo: Photos) -> list[list[Suggestion]]: ...
+    @overload
+    def suggest(self, photo: PhotoLike) -> list[Suggestion]: ...
+    def suggest(self, photo: PhotoLike | Photos) -> list[Suggestion] | list[list[Suggestion]]:
+        """What to change, best first; an empty list when there is nothing to mend."""
+        results = [list(result.suggestions or ()) for result in self._ask(photo, suggest_task())]
+        return results if isinstance(photo, list | tuple) else results[0]
+
+    def _ask(self, photo: PhotoLike | Photos, task: Task) -> list[Result]:
+        photos = list(photo) if isinstance(photo, list | tuple) else [photo]
+        results = []
+        for answer in self._engine.answers(map(_source, photos, count()), task):
+            if answer.result is None:
+                raise PhotoError(f"{answer.path}: {answer.error}")
+            results.append(answer.result)
+        return results
+
+
+def _source(photo: object, index: int) -> str | Photo:
+    """What the engine takes: a path as it is, pixels as a :class:`Photo`."""
+    import numpy as np
+    from PIL import Image
+
+    from calm.data.images import photo_from_image
+
+    if isinstance(photo, str | PathLike):
+        return fspath(photo)
+    if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
+            raise UsageError(
+                f"expected an array (H, W, 3) or (H, W) of uint8, found {photo.shape} of {photo.dtype}; "
+                "scale it to 0–255 and convert it to sRGB"
+            )
+        photo = Image.fromarray(photo)
+    if isinstance(photo, Image.Image):
+        return photo_from_image(photo, f"photo {index}")
+    raise UsageError(f"expected a path, a PIL image or an array, found {type(photo).__name__}; give one of those")

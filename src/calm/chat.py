@@ -1,0 +1,87 @@
+"""Prompts: where the visual tokens stand, what is asked, what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""ChatML without a system message: every prompt token costs time on every photo."""
+
+IGNORED = -100
+"""Label of a token that is not learnt."""
+
+
+class Chat:
+    """Writes prompts for one tokenizer.
+
+    Args:
+        tokenizer: with a chat template.
+        image_token_id: placeholder of a visual token.
+        visual_tokens: placeholders for one photo.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_token_id: int, visual_tokens: int) -> None:
+        self.tokenizer = tokenizer
+        self.image_token_id = image_token_id
+        self.visual_tokens = visual_tokens
+        self._prompts: dict[str, list[int]] = {}
+
+    def prompt(self, question: str) -> list[int]:
+        """Token ids of ``<photo><question>`` up to where the answer begins."""
+        if question not in self._prompts:
+            mark = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
+            messages = [{"role": "user", "content": mark * self.visual_tokens + question}]
+            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            self._prompts[question] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return self._prompts[question]
+
+    def exchange(self, exchanges: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Questions with their answers, padded on the right.
+
+        Returns:
+            input_ids, attention_mask, labels (B, T; only the answer and its end are learnt), and the position (B,) of
+            the last prompt token, whose logits predict the first token of the answer.
+        """
+        end = self.tokenizer.eos_token_id
+        rows, starts = [], []
+        for question, answer in exchanges:
+            prompt = self.prompt(question)
+            starts.append(len(prompt) - 1)
+            rows.append((prompt, [*self.tokenizer(answer, add_special_tokens=False).input_ids, end]))
+        length = max(len(prompt) + len(answer) for prompt, answer in rows)
+        ids = torch.full((len(rows), length), end)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        labels = torch.full((len(rows), length), IGNORED)
+        for i, (prompt, answer) in enumerate(rows):
+            ids[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+            mask[i, : len(prompt) + len(answer)] = 1
+            labels[i, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
+        return ids, mask, labels, torch.tensor(starts)
+
+    def questions(self, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Prompts padded on the left, for generation: input_ids and attention_mask (B, T)."""
+        rows = [self.prompt(question) for question in questions]
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), self.tokenizer.eos_token_id)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for i, row in enumerate(rows):
+            ids[i, length - len(row) :] = torch.tensor(row)
+            mask[i, length - len(row) :] = 1
+        return ids, mask
+
+    def token(self, text: str) -> int:
+        """Id of a text that is one token."""
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        if len(ids) != 1:
+            raise ValueError(f"{text!r} is {len(ids)} tokens")
+        return ids[0]

@@ -1,0 +1,5 @@
+"""``python -m calm.cli`` is ``calm``."""
+
+from calm.cli import main
+
+main()

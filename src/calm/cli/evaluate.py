@@ -1,0 +1,174 @@
+"""``calm eval …``: how well a model does on a data set, as figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Quiet, Verbose
+from calm.cli.running import Talk, open_model
+
+app = typer.Typer(
+    help="Measure a model on a data set.", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+ReportFormat = Annotated[
+    Literal["table", "json"], typer.Option("--format", help="How the figures are written to standard output.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Use so many photos at most, drawn by the seed.")]
+Seed = Annotated[int, typer.Option("--seed", help="Which random draws are made; the same seed, the same figures.")]
+
+
+def _folder(option: str, help: str) -> Any:  # noqa: ANN401 - what typer.Option gives
+    return typer.Option(option, metavar="DIR", help=help, exists=True, file_okay=False)
+
+
+@app.command()
+def scores(
+    images: Annotated[Path, _folder("--images", "The photos.")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels", metavar="FILE", help="CSV: first column file, second score.", exists=True, dir_okay=False
+        ),
+    ],
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Rank and linear agreement with scores that people gave."""
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_scores
+
+    report(eval_scores(predictor, images, labels), format)
+
+
+@app.command()
+def para(
+    root: Annotated[Path, _folder("--root", "The PARA data set: imgs/ and annotation/.")],
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Agreement with people on PARA's official test photos."""
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_para
+
+    report(eval_para(predictor, root), format)
+
+
+@app.command()
+def edits(
+    photos: Annotated[Path, _folder("--photos", "Good photos, not trained on, with their native pixels.")],
+    seed: Seed = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many photos at most.")] = None,
+    per_photo: Annotated[int, typer.Option("--per-photo", min=1, help="Edits made to each photo.")] = 1,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Do suggestions name the edit made?
+
+    And do they stay silent on untouched photos?
+    """
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_edits
+
+    report(eval_edits(predictor, photos, seed=seed, limit=limit, per_photo=per_photo), format)
+
+
+@app.command()
+def comments(
+    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    seed: Seed = 0,
+    limit: Limit = 200,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Do comments fit their own photo?
+
+    Better than a random other one, and how varied are they?
+    """
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_comments
+
+    report(eval_comments(predictor, photos, seed=seed, n=limit), format)
+
+
+@app.command()
+def invariance(
+    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    seed: Seed = 0,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """How far does a score move?
+
+    With the batch, from one pass to the next, and with the size that a photo is stored at.
+    """
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_invariance
+
+    report(eval_invariance(predictor, photos, seed=seed), format)
+
+
+@app.command()
+def speed(
+    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    seed: Seed = 0,
+    limit: Limit = 500,
+    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Photos a second.
+
+    Of ``calm score``, of the encoder alone, and of a plain generate() loop over the same photos.
+    """
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_speed
+
+    report(eval_speed(predictor, photos, seed=seed, limit=limit, batch_size=batch_size), format)
+
+
+def report(figures: Mapping[str, Any], format: Literal["table", "json"]) -> None:
+    """Writes figures to standard output: as one JSON object, or a line a figure with dotted names for nested ones."""
+    if format == "json":
+        typer.echo(json.dumps(figures, ensure_ascii=False, indent=2))
+        return
+    lines = list(_flat(figures))
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, value in lines:
+        typer.echo(f"{name:<{width}}  {f'{value:.4f}' if isinstance(value, float) else value}")
+
+
+def _flat(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    lines: list[tuple[str, Any]] = []
+    for name, value in figures.items():
+        lines += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+    return lines
+
+
+def _open(model: str, device: str | None, verbose: int, quiet: bool) -> Any:  # noqa: ANN401 - the suites say what they need of it
+    talk = Talk(verbose, quiet)
+    talk.begin()
+    return open_model(model, device, talk)

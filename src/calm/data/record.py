@@ -1,0 +1,203 @@
+"""One photo with whatever people said about it, and the data sets that yield such records.
+
+A data set is one file in ``calm/data/datasets``: a class derived from :class:`DataSet` with a ``name``. Nothing else
+has to be changed for it to be found: :func:`datasets` looks into every module of that folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from calm.errors import DataError, UsageError
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[str, ...] = get_args(Split)
+
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".bmp"}
+)
+"""What a folder is searched for. A file's content, not its ending, decides how it is decoded."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One photo of a data set.
+
+    Attributes:
+        path: the photo's file.
+        score: mean rating, 1–10, or None where nobody rated it.
+        captions: what the photo shows, in people's words.
+        emotions: how many people named each emotion.
+        attributes: mean rating of each attribute, 1–10.
+        split: the part of the data set, or None where it has none.
+        group: the kind of photo in plain words (its class or scene); "" where it is not known.
+        histogram: share of raters at each score 1, 2, … 10; 10 numbers that sum to 1.
+        sha256: of the file's bytes, where the data set had to know it anyway.
+    """
+
+    path: str
+    score: float | None = None
+    captions: tuple[str, ...] = ()
+    emotions: dict[str, int] | None = None
+    attributes: dict[str, float] | None = None
+    split: Split | None = None
+    group: str = ""
+    histogram: tuple[float, ...] | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One person's rating of one photo, ``score`` on 1–10."""
+
+    person: str
+    path: str
+    score: float
+
+
+class DataSet(ABC):
+    """A data set: where it is published, under which terms, and how its files become records.
+
+    Attributes:
+        name: unique short name, as in ``calm data`` and recipes.
+        licence: the terms as its publisher states them.
+        source: ``owner/name @ commit`` of a repository, or another place where it is published.
+        held_out: True for a set that no training of this project may read.
+    """
+
+    name: ClassVar[str]
+    licence: ClassVar[str]
+    source: ClassVar[str]
+    held_out: ClassVar[bool] = False
+
+    @abstractmethod
+    def check(self, root: str | Path) -> None:
+        """Raise a one-line :class:`DataError` saying what ``root`` lacks and where the set is published."""
+
+    @abstractmethod
+    def records(self, root: str | Path, split: Split | None = None) -> list[Record]:
+        """Records under ``root`` in a fixed order, of one split or of all. Raises :class:`DataError`."""
+
+    def ratings(self, root: str | Path) -> list[Rating]:
+        """Ratings of single people. Raises :class:`DataError` where the set (or this copy of it) has none."""
+        raise DataError(
+            f"expected ratings of single people in {self.name} at {root}, found none: it publishes means only; "
+            f"use a set with ratings, such as oasis"
+        )
+
+    def need(self, root: str | Path, *relative: str) -> None:
+        """Raise :class:`DataError` in one line unless every file or folder ``relative`` to ``root`` exists."""
+        missing = [name for name in relative if not (Path(root) / name).exists()]
+        if missing:
+            raise DataError(
+                f"{self.name}: expected {', '.join(missing)} in {root}, found none; "
+                f"get the data set from {self.source} ({self.licence})"
+            )
+
+    def choose(self, records: Iterable[Record], split: Split | None) -> list[Record]:
+        """The records of ``split``, or all for None; :class:`DataError` for a split that the set does not have."""
+        everything = list(records)
+        if split is None:
+            return everything
+        if split not in SPLITS:
+            raise DataError(
+                f"expected a split of {', '.join(SPLITS)}, found {split!r}; name one of them or none for all"
+            )
+        chosen = [record for record in everything if record.split == split]
+        if not chosen:
+            have = sorted({record.split for record in everything if record.split})
+            raise DataError(
+                f"{self.name}: expected a split named {split!r}, found {', '.join(have) or 'no splits'}; "
+                f"name one of these or none for all"
+            )
+        return chosen
+
+
+def photos_below(folder: str | Path, pattern: str = "**/*") -> list[Path]:
+    """Photo files below ``folder`` whose path matches ``pattern``, sorted; hidden files are left out."""
+    root = Path(folder)
+    return sorted(
+        path
+        for path in root.glob(pattern)
+        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def read_table(path: str | Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Rows of a CSV file with a header line, values as text; :class:`DataError` unless it has ``columns``."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            found = list(reader.fieldnames or [])
+            missing = [name for name in columns if name not in found]
+            if missing:
+                raise DataError(
+                    f"expected column {', '.join(missing)} in {path}, found "
+                    f"{', '.join(found[:12]) or 'an empty file'}; give the file as it was published"
+                )
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"expected a readable CSV table at {path}, found: {error}; check the file") from error
+
+
+def to_ten(score: float, low: float = 1.0, high: float = 5.0) -> float:
+    """Linear map of a rating from ``low``–``high`` to 1–10: 1 + (score − low)·9/(high − low)."""
+    return 1.0 + (score - low) * 9.0 / (high - low)
+
+
+def ten_bins(counts: Sequence[float], scores: Sequence[float]) -> tuple[float, ...]:
+    """Histogram over the scores 1, 2, … 10 with the same mean as ``counts`` at ``scores`` (both n long; scores 1–10).
+
+    A vote between two whole scores is shared between them by nearness. Raises :class:`DataError` without any vote.
+    """
+    total = float(sum(counts))
+    if total <= 0 or len(counts) != len(scores):
+        raise DataError(f"expected votes at {len(scores)} scores, found {list(counts)}; leave such a row out")
+    bins = [0.0] * 10
+    for count, score in zip(counts, scores, strict=True):
+        place = min(max(score, 1.0), 10.0) - 1.0
+        lower = min(int(place), 8)
+        bins[lower] += count / total * (1.0 - (place - lower))
+        bins[lower + 1] += count / total * (place - lower)
+    return tuple(bins)
+
+
+@functools.cache
+def datasets() -> dict[str, type[DataSet]]:
+    """Every data set there is by name, found in the modules of ``calm.data.datasets``."""
+    package = importlib.import_module("calm.data.datasets")
+    found: dict[str, type[DataSet]] = {}
+    for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if member.__module__ != module.__name__ or not issubclass(member, DataSet) or inspect.isabstract(member):
+                continue
+            if "name" not in member.__dict__:
+                continue
+            if member.name in found:
+                raise UsageError(
+                    f"expected one data set named {member.name!r}, found it in {found[member.name].__module__} and in "
+                    f"{module.__name__}; rename one"
+                )
+            found[member.name] = member
+    return dict(sorted(found.items()))
+
+
+def dataset(name: str) -> DataSet:
+    """The data set of that name. Raises :class:`UsageError` with the nearest names for an unknown one."""
+    known = datasets()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"expected the name of a data set, found {name!r}; {hint}There are: {', '.join(known)}")
+    return known[name]()

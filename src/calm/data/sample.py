@@ -1,0 +1,83 @@
+"""One training example, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Sample:
+    """What one photo gives to learn from. Only what is present is learnt.
+
+    Attributes:
+        views: (V, S, S, 3) uint8, the whole frame first; or
+        features: (layers, tokens, width) float16, the encoder's reading of the whole frame, from the cache.
+        lesson: (layers + crops · low layers, tokens, width) float16, a lesson's frame and crops, from the store.
+        crop_mask: (V − 1,) bool.
+        measures: (config.measures,) float32.
+        targets: arrays for heads by name (see :data:`calm.model.heads.HEADS`); absent means no loss.
+        question, answer: one exchange; empty where there is none.
+        distribution: (10,) soft target for the score that the answer begins with.
+    """
+
+    views: np.ndarray | None = None
+    features: np.ndarray | None = None
+    lesson: np.ndarray | None = None
+    crop_mask: np.ndarray | None = None
+    measures: np.ndarray | None = None
+    targets: dict[str, np.ndarray] = field(default_factory=dict)
+    question: str = ""
+    answer: str = ""
+    distribution: np.ndarray | None = None
+
+
+@dataclass
+class Batch:
+    """Samples as tensors; ``targets`` hold NaN where a sample has none."""
+
+    views: Tensor | None
+    features: Tensor | None
+    lesson: Tensor | None
+    crop_mask: Tensor | None
+    measures: Tensor | None
+    targets: dict[str, Tensor]
+    exchanges: list[tuple[str, str]]
+    distributions: list[np.ndarray | None]
+
+    def __len__(self) -> int:
+        return len(self.exchanges)
+
+
+def collate(samples: Sequence[Sample], sizes: dict[str, int]) -> Batch:
+    """Stack samples that carry the same kind of picture input.
+
+    Args:
+        sizes: width of every head, so that an absent target becomes a row of NaN.
+    """
+
+    def stack(values: list[np.ndarray | None]) -> Tensor | None:
+        arrays = [value for value in values if value is not None]
+        return torch.from_numpy(np.stack(arrays)) if len(arrays) == len(values) else None
+
+    targets = {}
+    for name, size in sizes.items():
+        if any(name in sample.targets for sample in samples):
+            blank = np.full(size, np.nan, np.float32)
+            targets[name] = torch.from_numpy(
+                np.stack([np.asarray(sample.targets.get(name, blank), np.float32) for sample in samples])
+            )
+    return Batch(
+        views=stack([sample.views for sample in samples]),
+        features=stack([sample.features for sample in samples]),
+        lesson=stack([sample.lesson for sample in samples]),
+        crop_mask=stack([sample.crop_mask for sample in samples]),
+        measures=stack([sample.measures for sample in samples]),
+        targets=targets,
+        exchanges=[(sample.question, sample.answer) for sample in samples],
+        distributions=[sample.distribution for sample in samples],
+    )

@@ -1,0 +1,142 @@
+"""Configuration of a CALM model: which parts, which depths, how many tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from calm.errors import ConfigError
+
+BRANCHES = ("low", "middle", "high")
+"""The three Q-Former branches; the fourth branch is thematic."""
+
+
+class CalmConfig(PretrainedConfig):
+    """Everything that fixes a model's shape.
+
+    Args:
+        vision_config: configuration of a transformers vision model (or its dictionary).
+        text_config: configuration of a transformers causal language model (or its dictionary).
+        vision_source, text_source: where the frozen base weights come from when a checkpoint holds only what was
+            trained: ``packaged:NAME``, a folder, or a hub id; empty when the checkpoint holds everything.
+        image_size: side of a view, pixels.
+        crops: native-resolution crops beside the whole frame, 0 or more.
+        low_layers, middle_layers, high_layers: encoder blocks that each Q-Former reads, 1 is the first. The
+            thematic branch reads ``thematic_layer``. Crops are read by the low branch alone.
+        low_queries, middle_queries, high_queries: tokens that each Q-Former gives.
+        thematic_grid: the thematic branch gives ``thematic_grid² + 1`` tokens.
+        pool: side of the square of patches averaged into one feature.
+        measures: length of the vector of pixel measurements that the low and middle branches may read (shorter vectors
+            are padded with zeros); 0 for none.
+        measure_tokens: tokens that the vector becomes.
+        qformer_layers, qformer_heads, qformer_hidden, qformer_dropout: shape of each Q-Former.
+        image_token_id: placeholder in the prompt, one for each visual token.
+        vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model, or None.
+    """
+
+    model_type = "calm"
+
+    def __init__(
+        self,
+        vision_config: PretrainedConfig | dict[str, Any] | None = None,
+        text_config: PretrainedConfig | dict[str, Any] | None = None,
+        vision_source: str = "",
+        text_source: str = "",
+        image_size: int = 224,
+        image_mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+        image_std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+        crops: int = 2,
+        low_layers: tuple[int, ...] = (3, 6),
+        middle_layers: tuple[int, ...] = (6, 9),
+        high_layers: tuple[int, ...] = (9, 12),
+        thematic_layer: int = 12,
+        low_queries: int = 8,
+        middle_queries: int = 8,
+        high_queries: int = 8,
+        thematic_grid: int = 4,
+        pool: int = 2,
+        measures: int = 0,
+        measure_tokens: int = 4,
+        qformer_layers: int = 2,
+        qformer_heads: int = 6,
+        qformer_hidden: int = 768,
+        qformer_dropout: float = 0.1,
+        head_hidden: int = 384,
+        image_token_id: int = 0,
+        vision_lora: dict[str, Any] | None = None,
+        text_lora: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.vision_config = _as_config(vision_config)
+        self.text_config = _as_config(text_config)
+        self.vision_source = vision_source
+        self.text_source = text_source
+        self.image_size = image_size
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+        self.crops = crops
+        self.low_layers = list(low_layers)
+        self.middle_layers = list(middle_layers)
+        self.high_layers = list(high_layers)
+        self.thematic_layer = thematic_layer
+        self.low_queries = low_queries
+        self.middle_queries = middle_queries
+        self.high_queries = high_queries
+        self.thematic_grid = thematic_grid
+        self.pool = pool
+        self.measures = measures
+        self.measure_tokens = measure_tokens
+        self.qformer_layers = qformer_layers
+        self.qformer_heads = qformer_heads
+        self.qformer_hidden = qformer_hidden
+        self.qformer_dropout = qformer_dropout
+        self.head_hidden = head_hidden
+        self.image_token_id = image_token_id
+        self.vision_lora = vision_lora
+        self.text_lora = text_lora
+        kwargs.setdefault("is_encoder_decoder", False)
+        super().__init__(**kwargs)
+        if self.vision_config is not None:
+            depth = self.vision_config.num_hidden_layers
+            if max(self.layers) > depth:
+                raise ConfigError(f"expected encoder layers up to {depth}, found {self.layers}; name blocks that exist")
+
+    @property
+    def layers(self) -> list[int]:
+        """Every encoder block that is read, shallow to deep."""
+        return sorted({*self.low_layers, *self.middle_layers, *self.high_layers, self.thematic_layer})
+
+    @property
+    def features_side(self) -> int:
+        """Side of the grid of pooled patch features."""
+        return self.image_size // self.vision_config.patch_size // self.pool
+
+    @property
+    def features_tokens(self) -> int:
+        """Features of one view and layer: the summary token and the grid."""
+        return 1 + self.features_side**2
+
+    @property
+    def thematic_tokens(self) -> int:
+        """Tokens of the thematic branch."""
+        return 1 + self.thematic_grid**2
+
+    @property
+    def visual_tokens(self) -> int:
+        """Tokens of one photo in the prompt."""
+        return self.low_queries + self.middle_queries + self.high_queries + self.thematic_tokens
+
+    def get_text_config(self, *_args: Any, **_kwargs: Any) -> PretrainedConfig:
+        """The language model's configuration, which generation asks for."""
+        return self.text_config if self.text_config is not None else self
+
+
+def _as_config(value: PretrainedConfig | dict[str, Any] | None) -> PretrainedConfig | None:
+    if isinstance(value, dict):
+        fields = dict(value)
+        return AutoConfig.for_model(fields.pop("model_type"), **fields)
+    return value
+
+
+AutoConfig.register("calm", CalmConfig)

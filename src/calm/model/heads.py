@@ -1,0 +1,48 @@
+"""Auxiliary heads straight on the visual tokens.
+
+They see the very tokens that the language model reads, so training them shapes the alignment module many times faster
+than the detour through the language model. They are a warm-up and a yardstick; the language path is the method.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from calm.model.configuration import CalmConfig
+from calm.types import CLASSES
+
+EMOTIONS = ("amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness")
+"""PARA's emotions, in the order of the emotion head."""
+
+HEADS = {
+    "score": 10,
+    "quality": 1,
+    "emotions": len(EMOTIONS),
+    "edits": len(CLASSES) + 1,
+    "amounts": len(CLASSES),
+}
+"""Outputs of each head: logits of the scores 1 … 10; quality (1–10, as is); logits of emotions; logits of edit classes,
+the last one "nothing to mend"; severity 0–1 of each edit class."""
+
+
+class AuxiliaryHeads(nn.Module):
+    """Mean tokens of the branches → one hidden layer → every head."""
+
+    def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:
+        super().__init__()
+        width = config.text_config.hidden_size
+        branches = sum(bool(n) for n in (config.low_queries, config.middle_queries, config.high_queries)) + 2
+        self.norm = nn.LayerNorm(branches * width)
+        self.hidden = nn.Linear(branches * width, config.head_hidden)
+        self.dropout = dropout
+        self.out = nn.ModuleDict({name: nn.Linear(config.head_hidden, n) for name, n in HEADS.items()})
+
+    def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``."""
+        means = [group.mean(dim=1) for name, group in tokens.items() if name != "thematic"]
+        joined = torch.cat([*means, tokens["thematic"][:, 0], tokens["thematic"].mean(dim=1)], dim=1)
+        hidden = F.gelu(self.hidden(F.dropout(self.norm(joined), self.dropout, self.training)))
+        hidden = F.dropout(hidden, self.dropout, self.training)
+        return {name: layer(hidden) for name, layer in self.out.items()}

@@ -1,0 +1,132 @@
+"""The multi-scale feature alignment module (MFAM), the heart of CALM (AAAI 2025, arXiv 2412.11952).
+
+Three Q-Formers, each with its own learnt queries, read encoder features of their own depth: low-level aesthetics
+(light, colour, sharpness) from shallow blocks of all views, middle-level (geometry, framing) and high-level (subject,
+harmony) from deeper blocks of the whole frame. One fully connected branch passes on the thematic features of the last
+block. Each ends in the language model's width, so that its tokens can stand in a prompt.
+
+The paper publishes no layer map, no query counts and no code: those choices are ours.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from calm.model.configuration import BRANCHES, CalmConfig
+from calm.model.qformer import QFormer
+
+
+class FeatureReader(nn.Module):
+    """Makes one sequence of features out of several layers and views, and says where each token is from.
+
+    Each layer has its own layer norm (depths differ in scale); a learnt position, layer and view embedding is added.
+    """
+
+    def __init__(self, layers: int, views: int, tokens: int, width: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
+        self.position = nn.Parameter(torch.empty(tokens, width).normal_(std=0.02))
+        self.layer = nn.Parameter(torch.empty(layers, 1, width).normal_(std=0.02))
+        self.view = nn.Parameter(torch.empty(views, 1, 1, width).normal_(std=0.02))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, views, layers, tokens, width) → (B, views · layers · tokens, width)."""
+        normed = torch.stack([norm(features[:, :, i]) for i, norm in enumerate(self.norms)], dim=2)
+        views = features.shape[1]
+        return (normed + self.position + self.layer + self.view[:views]).flatten(1, 3)
+
+
+class Mfam(nn.Module):
+    """Features of one photo's views → visual tokens in the language model's width."""
+
+    def __init__(self, config: CalmConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, out = config.vision_config.hidden_size, config.text_config.hidden_size
+        views = {"low": 1 + config.crops, "middle": 1, "high": 1}
+        self.layers = {"low": config.low_layers, "middle": config.middle_layers, "high": config.high_layers}
+        queries = {"low": config.low_queries, "middle": config.middle_queries, "high": config.high_queries}
+        self.readers = nn.ModuleDict(
+            {b: FeatureReader(len(self.layers[b]), views[b], config.features_tokens, width) for b in BRANCHES}
+        )
+        self.qformers = nn.ModuleDict(
+            {
+                b: QFormer(
+                    queries[b],
+                    width,
+                    config.qformer_heads,
+                    width,
+                    config.qformer_hidden,
+                    config.qformer_layers,
+                    config.qformer_dropout,
+                )
+                for b in BRANCHES
+                if queries[b]
+            }
+        )
+        self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
+        self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
+        if config.measures:
+            self.measures = nn.Sequential(
+                nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
+            )
+        self.scale = nn.Parameter(torch.tensor(0.1))
+        """Root mean square of a visual token; begins near that of SmolLM2's word embeddings."""
+
+    def forward(
+        self,
+        whole: Tensor,
+        crops: Tensor | None = None,
+        crop_mask: Tensor | None = None,
+        measures: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Align features.
+
+        Args:
+            whole: (B, len(config.layers), tokens, width), features of the whole frame, layers shallow to deep.
+            crops: (B, crops, len(config.low_layers), tokens, width), features of the crops, or None.
+            crop_mask: (B, crops), True where a crop exists.
+            measures: (B, config.measures), standardised pixel measurements, or None.
+
+        Returns:
+            Tokens of ``low``, ``middle``, ``high`` and ``thematic``, each (B, n, language width); a branch without
+            queries is absent.
+        """
+        index = {layer: i for i, layer in enumerate(self.config.layers)}
+        extra = None
+        if measures is not None and self.config.measures:
+            extra = self.measures(measures.to(whole.dtype)).unflatten(1, (self.config.measure_tokens, -1))
+        tokens = {}
+        for branch, qformer in self.qformers.items():
+            features = whole[:, [index[layer] for layer in self.layers[branch]]].unsqueeze(1)
+            mask = None
+            if branch == "low" and crops is not None:
+                features = torch.cat([features, crops], dim=1)
+                mask = self._low_mask(features, crop_mask)
+            sequence = self.readers[branch](features)
+            if extra is not None and branch in ("low", "middle"):
+                sequence = torch.cat([sequence, extra], dim=1)
+                mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
+            tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask)))
+        last = whole[:, index[self.config.thematic_layer]]
+        tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
+        return tokens
+
+    def _low_mask(self, features: Tensor, crop_mask: Tensor | None) -> Tensor | None:
+        """(B, views · layers · tokens): the whole frame is always read, a crop only where it exists."""
+        if crop_mask is None:
+            return None
+        views = F.pad(crop_mask.bool(), (1, 0), value=True)
+        return views.repeat_interleave(features.shape[2] * features.shape[3], dim=1)
+
+    def _thematic_grid(self, features: Tensor) -> Tensor:
+        """(B, tokens, width) → (B, 1 + thematic_grid², width)."""
+        side = self.config.features_side
+        grid = features[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+        pooled = F.adaptive_avg_pool2d(grid, self.config.thematic_grid).flatten(2).transpose(1, 2)
+        return torch.cat([features[:, :1], pooled], dim=1)
+
+    def _sized(self, tokens: Tensor) -> Tensor:
+        return F.rms_norm(tokens, tokens.shape[-1:]) * self.scale

@@ -1,0 +1,189 @@
+"""CALM as a transformers model: frozen encoder, alignment module, language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from calm.errors import ConfigError
+from calm.model.configuration import CalmConfig
+from calm.model.encoder import VisionEncoder
+from calm.model.heads import AuxiliaryHeads
+from calm.model.mfam import Mfam
+from calm.model.splice import splice
+
+PARTS = {"vision": "vision.", "mfam": "mfam.", "heads": "heads.", "language": "language_model."}
+"""Name of each part of the model and the prefix of its parameters."""
+
+
+class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Reads ``<low><middle><high><thematic><instruction>`` and answers in words.
+
+    Photos enter as ``views`` (B, 1 + crops, 3, S, S), the whole frame first, with ``crop_mask`` (B, crops) and
+    ``measures`` (B, config.measures); or as ready ``visual`` tokens (B, N, D) from :meth:`visual_tokens`.
+    """
+
+    config_class = CalmConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _tied_weights_keys = {"language_model.lm_head.weight": "language_model.model.embed_tokens.weight"}
+
+    def __init__(self, config: CalmConfig) -> None:
+        super().__init__(config)
+        if config.vision_config is None or config.text_config is None:
+            raise ConfigError("expected vision_config and text_config in CalmConfig, found none; give both")
+        vision = AutoModel.from_config(config.vision_config)
+        self.vision = VisionEncoder(getattr(vision, "vision_model", vision), config.pool)
+        self.mfam = Mfam(config)
+        self.heads = AuxiliaryHeads(config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        if not self.language_model.config.tie_word_embeddings:
+            self._tied_weights_keys = {}
+        self.add_adapters()
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Parts initialise themselves."""
+
+    # ------------------------------------------------------------------------------------------------ adapters
+
+    def add_adapters(self) -> None:
+        """Put the low-rank adapters that the configuration names into encoder and language model (PEFT)."""
+        from peft import LoraConfig, inject_adapter_in_model
+
+        for part, settings in (
+            (self.vision.model, self.config.vision_lora),
+            (self.language_model, self.config.text_lora),
+        ):
+            if settings:
+                inject_adapter_in_model(LoraConfig(**settings), part)
+
+    def merge_adapters(self) -> None:
+        """Fold the adapters into the weights they adapt: the same function, fewer multiplications, no adapter left."""
+        from peft.tuners.lora import LoraLayer
+
+        for part in (self.vision.model, self.language_model):
+            for name, module in list(part.named_modules()):
+                if isinstance(module, LoraLayer):
+                    module.merge()
+                    part.set_submodule(name, module.get_base_layer())
+        self.config.vision_lora = None
+        self.config.text_lora = None
+
+    def adapter_parameters(self, part: str) -> Iterable[tuple[str, nn.Parameter]]:
+        """Names and parameters of the adapters in ``vision`` or ``language``."""
+        prefix = PARTS[part]
+        return ((n, p) for n, p in self.named_parameters() if n.startswith(prefix) and "lora_" in n)
+
+    # ------------------------------------------------------------------------------------------------ seeing
+
+    def encode(self, views: Tensor, crop_mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Encoder features of photos.
+
+        Args:
+            views: (B, V, 3, S, S), whole frame first; V is 1 (frame only) or 1 + config.crops.
+            crop_mask: (B, V − 1); crops that are False are not encoded.
+
+        Returns:
+            ``whole`` (B, layers, tokens, width) and, when V > 1, ``crops`` (B, V − 1, low layers, tokens, width).
+        """
+        whole = self.vision(views[:, 0], self.config.layers)
+        if views.shape[1] == 1:
+            return {"whole": whole}
+        crops = views[:, 1:]
+        wanted = torch.ones(crops.shape[:2], dtype=torch.bool) if crop_mask is None else crop_mask.bool()
+        features = whole.new_zeros((*crops.shape[:2], len(self.config.low_layers), *whole.shape[2:]))
+        if wanted.any():
+            features[wanted] = self.vision(crops[wanted], self.config.low_layers)
+        return {"whole": whole, "crops": features}
+
+    def align(
+        self,
+        whole: Tensor,
+        crops: Tensor | None = None,
+        crop_mask: Tensor | None = None,
+        measures: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`."""
+        dtype = self.mfam.scale.dtype
+        return self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
+
+    def visual_tokens(self, views: Tensor, crop_mask: Tensor | None = None, measures: Tensor | None = None) -> Tensor:
+        """Visual tokens of photos as they stand in a prompt: (B, config.visual_tokens, D)."""
+        return join(self.align(**self.encode(views, crop_mask), crop_mask=crop_mask, measures=measures))
+
+    # ------------------------------------------------------------------------------------------------ speaking
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        views: Tensor | None = None,
+        crop_mask: Tensor | None = None,
+        measures: Tensor | None = None,
+        visual: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """The language model over the spliced prompt.
+
+        Args:
+            input_ids: (B, T) with ``config.visual_tokens`` placeholders a photo.
+            visual: (B, N, D), instead of ``views``.
+            labels: (B, T), −100 where no loss is wanted.
+
+        Returns:
+            transformers' causal output; logits (B, T or ``logits_to_keep``, vocabulary).
+        """
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+            if visual is None and views is not None:
+                visual = self.visual_tokens(views, crop_mask, measures)
+            if visual is not None:
+                inputs_embeds = splice(inputs_embeds, input_ids, visual, self.config.image_token_id)
+        return self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            labels=labels,
+            logits_to_keep=logits_to_keep,
+            **kwargs,
+        )
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
+        """Photos stand in the prompt: after the first step they live in the key–value cache."""
+        first = kwargs.get("is_first_iteration", False) or not kwargs.get("use_cache", True)
+        photos = {name: kwargs.pop(name, None) for name in ("views", "crop_mask", "measures", "visual")}
+        inputs = super().prepare_inputs_for_generation(input_ids, **kwargs)
+        return inputs | photos if first else inputs
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+
+def join(tokens: dict[str, Tensor]) -> Tensor:
+    """Branch tokens in prompt order, low, middle, high, thematic: (B, N, D)."""
+    return torch.cat(list(tokens.values()), dim=1)
+
+
+AutoModel.register(CalmConfig, CalmForConditionalGeneration)
+AutoModelForCausalLM.register(CalmConfig, CalmForConditionalGeneration)

@@ -1,0 +1,78 @@
+"""A task: what it asks of a photo and what it takes for an answer. One file a task; the file's name is the task's."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from calm.data.sample import Sample
+from calm.errors import UsageError
+
+if TYPE_CHECKING:
+    from calm.model.configuration import CalmConfig
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every task may need to know.
+
+    Attributes:
+        root: folder that holds the data sets.
+        cache: folder of encoder features.
+        config: the model's configuration.
+    """
+
+    root: Path
+    cache: Path
+    config: CalmConfig
+
+
+class Task(ABC):
+    """Training examples of one kind.
+
+    A sample is a pure function of (index, generator), so that a resumed run sees what an uninterrupted one would.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of photos to draw from."""
+
+    @abstractmethod
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """The example of photo ``index``, 0 … len − 1, with the chances of ``rng``."""
+
+
+def task_names() -> list[str]:
+    """Every task there is."""
+    import calm.tasks
+
+    return sorted(
+        m.name
+        for m in pkgutil.iter_modules(calm.tasks.__path__)
+        if m.name not in ("base", "features", "lessons", "photos")
+    )
+
+
+def task_class(name: str) -> type[Task]:
+    """The task of that name. Raises :class:`UsageError` with the nearest names when there is none."""
+    if name not in task_names():
+        near = difflib.get_close_matches(name, task_names()) or task_names()
+        raise UsageError(f"expected a task, found {name!r}; did you mean one of {near}?")
+    module = importlib.import_module(f"calm.tasks.{name}")
+    return next(
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Task) and kind.__module__ == module.__name__
+    )

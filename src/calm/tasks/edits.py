@@ -1,0 +1,69 @@
+"""Edits, the self-supervised lesson: say what was done to this photo, how strongly, and what would undo it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calm.data.sample import Sample
+from calm.edits import Applied, advise, describe, untouched
+from calm.readout import LETTERS, MEND_QUESTION
+from calm.tasks.base import Context, Task
+from calm.tasks.lessons import Labels, LessonStore
+from calm.types import CLASSES
+
+INDEX = {name: i for i, name in enumerate(CLASSES)}
+"""Place of every (attribute, direction) in :data:`calm.types.CLASSES`."""
+
+VISIBLE = 0.15
+"""Severity from which an edit is held against a photo; a fainter one is as good as untouched."""
+
+
+class EditsTask(Task):
+    """Edited and untouched photos.
+
+    Args:
+        store: name of a store of encoded lessons, built by ``calm.tasks.lessons``.
+        split: ``train`` or ``validation``, by photo.
+    """
+
+    name = "edits"
+
+    def __init__(self, context: Context, store: str = "lessons", split: str = "train") -> None:
+        super().__init__(context)
+        self.store = LessonStore(context, store)
+        self.keys = self.store.keys(split)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        sample, labels = self.store.read(self.keys[index])
+        sample.targets = targets(labels)
+        sample.question, sample.answer = exchange(labels, rng)
+        return sample
+
+
+def targets(labels: Labels) -> dict[str, np.ndarray]:
+    """Targets of the heads ``edits`` (a distribution over the classes, by severity) and ``amounts`` (severities)."""
+    edits = np.zeros(len(CLASSES) + 1, np.float32)
+    amounts = np.full(len(CLASSES), np.nan, np.float32)
+    for applied in labels.applied:
+        place = INDEX[applied.attribute, applied.direction]
+        edits[place] += applied.severity if applied.severity >= VISIBLE else 0.0
+        amounts[place] = applied.severity
+    if not edits.any():
+        edits[-1] = 1.0
+    return {"edits": edits / edits.sum(), "amounts": amounts}
+
+
+def exchange(labels: Labels, rng: np.random.Generator) -> tuple[str, str]:
+    """One question and answer: the letter of a class, a digit for its severity, and the words."""
+    seen = [applied for applied in labels.applied if applied.severity >= VISIBLE]
+    if not seen:
+        return MEND_QUESTION, f"{LETTERS[-1]} {untouched(rng)}"
+    weights = np.array([applied.severity for applied in seen])
+    chosen: Applied = seen[int(rng.choice(len(seen), p=weights / weights.sum()))]
+    letter = LETTERS[INDEX[chosen.attribute, chosen.direction]]
+    digit = min(9, max(1, round(10 * chosen.severity)))
+    words = describe(chosen, rng) + " " + advise(chosen, rng) if rng.random() < 0.5 else advise(chosen, rng)
+    return MEND_QUESTION, f"{letter}{digit} {words}"

@@ -1,0 +1,204 @@
+"""Edited photos, encoded once: the store behind self-supervision with a frozen encoder.
+
+Every lesson is a pure function of (photo, draw): the store can be built again, on any machine, by the same command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+
+from calm.data.feature_cache import FeatureCache
+from calm.data.images import load_photo
+from calm.data.record import Record, dataset
+from calm.data.sample import Sample
+from calm.data.views import make_views, normalise
+from calm.edits import Applied, make_lesson
+from calm.errors import DataError
+from calm.model.processing import CalmImageProcessor
+from calm.model.weights import file_sha256
+from calm.tasks.base import Context
+
+SQUARE = (
+    "exposure",
+    "contrast",
+    "saturation",
+    "white_balance",
+    "tilt",
+    "framing",
+    "vignetting",
+    "subject_emphasis",
+    "colour_harmony",
+    "clutter",
+)
+"""Attributes that a photo can teach that has lost its native pixels (224 × 224 sets): all but sharpness, noise, compression."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos to draw lessons from.
+
+    Attributes:
+        name: data set, in a folder of ``folder`` (its name if empty) below the data root.
+        draws: lessons a photo.
+        limit: photos at most, chosen by hash; 0 for all.
+        native: the photos have native pixels, so that sharpness, noise and compression can be learnt from them.
+        floor: only photos scored at least that (1–10), where the set has scores: edits of poor photos teach wrong labels.
+    """
+
+    name: str
+    folder: str = ""
+    draws: int = 1
+    limit: int = 0
+    native: bool = True
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What was done in a lesson."""
+
+    key: str
+    sha256: str
+    applied: tuple[Applied, ...]
+    crop_mask: list[bool]
+    measures: list[float]
+
+    @property
+    def split(self) -> str:
+        """One photo in twenty is for validation, with all its lessons."""
+        return "validation" if int(self.sha256[:8], 16) % 20 == 0 else "train"
+
+
+class LessonStore:
+    """Features and labels of lessons under one name."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        config = context.config
+        self.context = context
+        self.layers = len(config.layers)
+        rows = self.layers + config.crops * len(config.low_layers)
+        made_by = (
+            f"{config.vision_source} layers {config.layers} crops {config.crops} of {config.low_layers} "
+            f"pool {config.pool} size {config.image_size}"
+        )
+        folder = context.cache / "features" / name
+        self.cache = FeatureCache(folder, (rows, config.features_tokens, config.vision_config.hidden_size), made_by)
+        self.path = folder / "lessons.jsonl"
+        self.labels: dict[str, Labels] = {}
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
+                fields = json.loads(line)
+                fields["applied"] = tuple(Applied(**item) for item in fields["applied"])
+                self.labels[fields["key"]] = Labels(**fields)
+
+    def keys(self, split: str) -> list[str]:
+        """Keys of one split, in the order they were made. Raises :class:`DataError` when there is none."""
+        keys = [key for key, labels in self.labels.items() if labels.split == split and key in self.cache]
+        if not keys:
+            raise DataError(
+                f"expected encoded lessons in {self.path.parent}, found none; build them: calm.tasks.lessons"
+            )
+        return keys
+
+    def read(self, key: str) -> tuple[Sample, Labels]:
+        """Features and labels of one lesson."""
+        labels = self.labels[key]
+        sample = Sample(
+            lesson=self.cache.read([key])[0],
+            crop_mask=np.array(labels.crop_mask),
+            measures=np.array(labels.measures, np.float32),
+        )
+        return sample, labels
+
+    def append(self, labels: Sequence[Labels], features: np.ndarray) -> None:
+        """Add encoded lessons."""
+        with open(self.path, "a") as stream:
+            for item in labels:
+                stream.write(json.dumps(asdict(item)) + "\n")
+                self.labels[item.key] = item
+        self.cache.append([item.key for item in labels], features)
+
+
+def photos(context: Context, source: Source) -> list[Record]:
+    """The records of a source, by hash of their path so that ``limit`` takes a random but fixed choice."""
+    folder = context.root / (source.folder or source.name)
+    records = dataset(source.name).records(folder)
+    chosen = [r for r in records if r.split in (None, "train") and (r.score is None or r.score >= source.floor)]
+    chosen.sort(key=lambda record: hashlib.sha256(record.path.split(str(context.root))[-1].encode()).hexdigest())
+    return chosen[: source.limit or None]
+
+
+def build_lessons(
+    context: Context,
+    store: LessonStore,
+    sources: Sequence[Source],
+    encode: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
+    saliency: Callable[[torch.Tensor], torch.Tensor],
+    batch: int = 16,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Make and encode every lesson that ``store`` does not hold yet; goes on where an earlier call ended.
+
+    Args:
+        encode: views (B, V, 3, S, S) and crop mask → features, as ``CalmForConditionalGeneration.encode``.
+        saliency: whole frames (B, 3, 224, 224) → maps (B, h, w).
+    """
+    config = context.config
+    look = CalmImageProcessor.for_config(config).look
+    queue = [(record, source) for source in sources for record in photos(context, source)]
+    order = np.random.default_rng(0).permutation(len(queue))
+    todo = [queue[i] for i in order]
+    total = sum(source.draws for _, source in todo)
+
+    def prepare(item: tuple[Record, Source]) -> list[tuple[Labels, np.ndarray]]:
+        record, source = item
+        sha = record.sha256 or file_sha256(record.path)
+        if all(f"{sha}:{draw}" in store.cache for draw in range(source.draws)):
+            return []
+        pixels = load_photo(record.path).pixels
+        whole = normalise(make_views(pixels).whole[None], config.image_mean, config.image_std)
+        found = saliency(whole)[0].numpy()
+        made = []
+        for draw in range(source.draws):
+            key = f"{sha}:{draw}"
+            rng = np.random.default_rng([draw, int(sha[:12], 16)])
+            lesson = make_lesson(pixels, rng, attributes=None if source.native else SQUARE, saliency=found)
+            views, mask, measures = look(lesson.pixels)
+            made.append(
+                (Labels(key, sha, lesson.applied, mask.tolist(), [round(float(m), 4) for m in measures]), views)
+            )
+        return [item for item in made if item[0].key not in store.cache]
+
+    done, seen = 0, set()
+    for group in _ahead(prepare, todo, batch):
+        items = [item for made in group for item in made if item[0].key not in seen]
+        seen |= {item[0].key for item in items}
+        for start in range(0, len(items), batch):
+            part = items[start : start + batch]
+            views = normalise(np.stack([views for _, views in part]), config.image_mean, config.image_std)
+            mask = torch.tensor([labels.crop_mask for labels, _ in part])
+            with torch.inference_mode():
+                features = encode(views, mask)
+            crops = features["crops"].flatten(1, 2)
+            store.append([labels for labels, _ in part], torch.cat([features["whole"], crops], 1).float().numpy())
+            done += len(part)
+        report(done, total)
+
+
+def _ahead(prepare: Callable, items: list, size: int) -> Iterator[list]:
+    """Groups of prepared items, the next group being made by threads while this one is used."""
+    rest = iter(items)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(prepare, item) for item in islice(rest, 2 * size)]
+        while waiting:
+            group = [future.result() for future in waiting[:size]]
+            waiting = waiting[size:] + [pool.submit(prepare, item) for item in islice(rest, size)]
+            yield group

@@ -1,0 +1,62 @@
+"""What is minimised: one small function a reading."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCORES = torch.arange(1.0, 11.0)
+"""The scores that a distribution is over."""
+
+
+def score_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy to a soft distribution over 1 … 10, plus the squared error of its mean.
+
+    Args:
+        logits: (B, 10). target: (B, 10), rows sum to 1.
+    """
+    scores = SCORES.to(logits)
+    entropy = -(target * logits.log_softmax(dim=1)).sum(dim=1)
+    error = (logits.softmax(dim=1) @ scores) - (target @ scores)
+    return (entropy + error.square()).mean()
+
+
+def correlation_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
+    """(1 − Pearson correlation) / 2 over the batch, in 0 … 1. ``predicted``, ``wanted``: (B,)."""
+    a, b = predicted - predicted.mean(), wanted - wanted.mean()
+    return (1 - (a * b).sum() / (a.norm() * b.norm() + 1e-6)) / 2
+
+
+def head_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A loss for every head that has targets; rows of NaN (and single NaN, for amounts) are left out.
+
+    Args:
+        outputs: as :class:`calm.model.heads.AuxiliaryHeads` gives them.
+        targets: ``score`` (B, 10) distribution, ``quality`` (B, 1), ``emotions`` (B, 8) distribution, ``edits``
+            (B, classes + 1) distribution, ``amounts`` (B, classes) severities.
+    """
+    losses = {}
+    for name, target in targets.items():
+        known = target.isfinite()
+        rows = known.any(dim=1)
+        if not rows.any():
+            continue
+        output, wanted = outputs[name].float()[rows], target[rows]
+        if name == "score":
+            scores = SCORES.to(output)
+            losses[name] = score_loss(output, wanted)
+            if len(wanted) > 2:
+                losses["correlation"] = correlation_loss(output.softmax(dim=1) @ scores, wanted @ scores)
+        elif name in ("emotions", "edits"):
+            losses[name] = -(wanted * output.log_softmax(dim=1)).sum(dim=1).mean()
+        else:
+            known = known[rows]
+            losses[name] = F.smooth_l1_loss(output[known], wanted[known], beta=0.5)
+    return losses
+
+
+def soft_score(mean: float, spread: float = 0.8) -> Tensor:
+    """A target distribution over 1 … 10: a normal density round ``mean`` (1–10), (10,), sum 1."""
+    density = torch.exp(-0.5 * ((SCORES - mean) / spread) ** 2)
+    return density / density.sum()

@@ -1,0 +1,114 @@
+"""Recipes: a model and its training stages as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from calm.errors import ConfigError
+
+Part = Literal["mfam", "heads", "vision", "language"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelSpec(_Strict):
+    """The parts and the shape of the model."""
+
+    vision: str = Field(description="source of the encoder: packaged:NAME, a folder or a hub id")
+    text: str = Field(description="source of the language model")
+    image_token: str = Field(description="token of the tokenizer that stands for one visual token in a prompt")
+    config: dict[str, Any] = Field(default_factory=dict, description="fields of CalmConfig")
+
+
+class TaskSpec(_Strict):
+    """One task in a stage's mixture."""
+
+    name: str = Field(description="a task of calm.tasks")
+    batch: int = Field(gt=0, description="samples a step")
+    weight: float = 1.0
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of the task")
+
+
+class Stage(_Strict):
+    """What is learnt, from what, for how long."""
+
+    name: str
+    steps: int = Field(ge=0)
+    learn: dict[Part, float] = Field(description="learning rate of each part that learns; the rest is frozen")
+    read: list[Literal["heads", "language"]] = Field(description="which losses are minimised")
+    tasks: list[TaskSpec]
+    warmup: int = 100
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    losses: dict[str, float] = Field(default_factory=dict, description="weight of each loss, 1 where not named")
+    validate_every: int = 0
+
+
+class DataSpec(_Strict):
+    """Where the data sets lie."""
+
+    root: Path = Field(description="folder that holds the data sets' folders")
+    cache: Path | None = Field(None, description="folder for features; the user's cache folder if not given")
+
+
+class Recipe(_Strict):
+    """A whole training run."""
+
+    name: str
+    seed: int = 0
+    model: ModelSpec
+    data: DataSpec
+    stages: list[Stage]
+    output: Path = Field(description="folder for checkpoints, metrics and the trained model")
+    save_every: float = Field(180.0, description="seconds between checkpoints")
+    threads: int = Field(0, description="threads of the mathematics library; 0 leaves its default")
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe and apply ``key=value`` overrides (dotted keys, values as YAML, list items by number or name).
+
+    Raises:
+        ConfigError: for a missing file, an unknown key or a value that does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"expected a recipe file, found none at {path}; the shipped ones are in recipes/")
+    tree = yaml.safe_load(path.read_text())
+    for override in overrides or []:
+        key, sign, value = override.partition("=")
+        if not sign:
+            raise ConfigError(f"expected key=value, found {override!r}; for example data.root=~/photos")
+        _assign(tree, key.split("."), yaml.safe_load(value), key)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"expected a valid recipe, found at {place}: {first['msg']}; see {path}") from None
+
+
+def _assign(tree: Any, keys: list[str], value: Any, whole: str) -> None:  # noqa: ANN401 - a YAML tree
+    *parents, last = keys
+    for key in parents:
+        tree = _child(tree, key, whole)
+    if isinstance(tree, list):
+        tree[int(last)] = value
+    else:
+        tree[last] = value
+
+
+def _child(tree: Any, key: str, whole: str) -> Any:  # noqa: ANN401 - a YAML tree
+    if isinstance(tree, list):
+        named = [item for item in tree if isinstance(item, dict) and item.get("name") == key]
+        if named:
+            return named[0]
+        if key.isdigit() and int(key) < len(tree):
+            return tree[int(key)]
+        raise ConfigError(f"expected {key!r} of {whole} to name an item, found {[i.get('name') for i in tree]}")
+    return tree.setdefault(key, {})

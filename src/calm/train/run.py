@@ -1,0 +1,115 @@
+"""``calm train``: from a recipe to a trained folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calm.chat import TEMPLATE, Chat
+from calm.model.checkpoint import build, freeze_base, save_trained, source_dir
+from calm.model.modeling import CalmForConditionalGeneration
+from calm.model.weights import cache_dir
+from calm.tasks.base import Context, Task, task_class
+from calm.train.loop import Trainer
+from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
+
+
+def load_tokenizer(source: str):  # noqa: ANN201 - the class is imported lazily
+    """The tokenizer of a language model, with this project's chat template."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source_dir(source))
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+def new_model(spec: ModelSpec, seed: int) -> tuple[CalmForConditionalGeneration, Chat]:
+    """The untrained model of a recipe and its prompts; the same seed gives the same weights."""
+    tokenizer = load_tokenizer(spec.text)
+    torch.manual_seed(seed)
+    image_token_id = tokenizer.convert_tokens_to_ids(spec.image_token)
+    model = build(spec.vision, spec.text, image_token_id=image_token_id, **spec.config)
+    return model, Chat(tokenizer, image_token_id, model.config.visual_tokens)
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Identifies what determines the result: model, seed and stages, not where files lie."""
+    facts = recipe.model_dump(mode="json", include={"model", "seed", "stages"})
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Path | None = None) -> Path:
+    """Train a recipe from the beginning or from where it was interrupted; returns the trained folder.
+
+    Args:
+        init: trained tensors to begin with (``calm.safetensors`` of the same configuration), instead of random ones.
+    """
+    from calm.model.checkpoint import load_trained
+
+    spec = load_recipe(recipe, overrides)
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    model, chat = new_model(spec.model, spec.seed)
+    freeze_base(model)
+    if init:
+        load_trained(model, init)
+    context = Context(spec.data.root, spec.data.cache or cache_dir(), model.config)
+    made: dict[str, Task] = {}
+
+    def tasks(stage: Stage) -> list[Task]:
+        chosen = []
+        for task in stage.tasks:
+            key = json.dumps([task.name, task.options], sort_keys=True)
+            if key not in made:
+                made[key] = task_class(task.name)(context, **task.options)
+            chosen.append(made[key])
+        return chosen
+
+    from calm.train.validate import Validator
+
+    trainer = Trainer(
+        model,
+        chat,
+        spec.output,
+        tasks,
+        fingerprint(spec),
+        seed=spec.seed,
+        save_every=spec.save_every,
+        validate=Validator(context, chat),
+        report=Report(spec),
+    )
+    trainer.run(spec.stages)
+    final = spec.output / "model"
+    save_trained(model, final, chat.tokenizer, torch.bfloat16)
+    return final
+
+
+class Report:
+    """A line on stderr now and then: where the run stands and how long it will take."""
+
+    def __init__(self, recipe: Recipe, every: int = 20) -> None:
+        self.steps = {stage.name: stage.steps for stage in recipe.stages}
+        self.every = every
+        self.recent: list[dict] = []
+
+    def __call__(self, row: dict) -> None:
+        self.recent.append(row)
+        if len(self.recent) < self.every and "step" in row and row["step"] < self.steps[row["stage"]]:
+            return
+        names = [n for n in row if "/" in n or n in ("gradient_norm",)]
+        means = {n: float(np.mean([r[n] for r in self.recent if n in r])) for n in names}
+        pace = float(np.mean([r["seconds"] for r in self.recent]))
+        left = (self.steps[row["stage"]] - row["step"]) * pace / 60
+        words = "  ".join(f"{n} {v:.3f}" for n, v in means.items())
+        checks = "  ".join(f"{n} {v:.4f}" for r in self.recent for n, v in r.items() if n.startswith("validation"))
+        print(
+            f"{row['stage']} {row['step']}/{self.steps[row['stage']]}  {pace:.2f} s/step  {left:.0f} min left  {words}  {checks}",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.recent.clear()

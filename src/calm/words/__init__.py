@@ -1,0 +1,1 @@
+"""Words about photos: what can be observed, said, and read back from what was said."""

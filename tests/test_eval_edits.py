@@ -1,0 +1,219 @@
+"""Evaluations of edits, comments, invariance and speed, driven by a predictor whose right answers are known."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from calm.data.images import Photo
+from lightmeter import Lightmeter, N, grey, make_album
+from PIL import Image
+
+from calm.errors import ConfigError, DataError
+from calm.eval import suites
+from calm.eval.comments import split_sentences
+from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
+from calm.model.weights import file_sha256
+from calm.types import CLASSES, Score
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    return make_album(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ edits
+
+
+def trial(draw_: str, label: int, severity: float = 0.5) -> Trial:
+    return Trial(
+        draw_, Photo(path="x", pixels=np.zeros((2, 2, 3), np.uint8), sha256="x", width=2, height=2), label, severity
+    )
+
+
+def row(*shares: tuple[int, float]) -> np.ndarray:
+    probabilities = np.full(N + 1, 1e-6)
+    for place, share in shares:
+        probabilities[place] = share
+    return probabilities
+
+
+def test_figures_of_edits_by_hand() -> None:
+    nothing, outcomes = N, Outcomes()
+    names = [f"{attribute} {direction}" for attribute, direction in CLASSES]
+    outcomes.add(trial("visible", 0), row((0, 0.7), (1, 0.2)), True, 0.5)  # right
+    outcomes.add(trial("visible", 1, 0.9), row((1, 0.25), (nothing, 0.7)), False, 0.1)  # right, but nothing is likelier
+    outcomes.add(trial("visible", 2, 0.9), row((3, 0.6), (4, 0.2), (2, 0.1)), True, math.nan)  # third
+    outcomes.add(trial("visible", 3, 0.4), row((2, 0.6), (4, 0.2), (5, 0.1)), True, math.nan)  # not among three
+    outcomes.add(trial("realistic", 4, 0.1), row((4, 0.9)), True, 0.0)
+    for alarm in range(10):
+        outcomes.add(trial("untouched", nothing, 0), row((nothing, 0.5), (0, 0.03 * alarm)), alarm >= 8, math.nan)
+    outcomes.add(trial("nuisances", nothing, 0), row((0, 0.9)), True, math.nan)
+    found = summarise(outcomes, names)
+
+    visible = found["visible"]
+    assert (visible["n"], visible["top1"], visible["top3"], visible["top1_with_nothing"]) == (4, 0.5, 0.75, 0.25)
+    assert (visible["amount_error"], visible["amount_found"]) == (pytest.approx(0.3), 2)
+    assert found["untouched"]["threshold"] == pytest.approx(0.24)  # of 0, .03 … .27 one in ten lies above
+    assert visible["recall_at_threshold"] == 0.5
+    assert (found["strong"]["n"], found["strong"]["top1"]) == (2, 0.5)
+    assert (found["realistic"]["n"], found["realistic"]["top1"], found["high"]) == (1, 1.0, None)
+    assert found["untouched"]["false_alarms"] == pytest.approx(0.2)
+    assert found["untouched"]["false_alarms_with_nuisances"] == 1.0
+    assert found["per_attribute"]["exposure"]["n"] == 2 and found["per_attribute"]["exposure"]["top1"] == 1.0
+    assert found["per_class"][names[2]]["top3"] == 1.0
+    assert {(each["edit"], each["said"]) for each in found["confusions"]} == {
+        (names[2], names[3]),
+        (names[3], names[2]),
+    }
+
+
+def test_edits_of_exposure_are_found_by_a_lightmeter_and_others_are_not(tmp_path: Path) -> None:
+    for i in range(20):
+        grey(tmp_path / f"{i:02}.png", 127, i, (96, 128))
+    found = suites.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
+    json.dumps(found, allow_nan=False)
+    assert found["photos"] == found["untouched"]["n"] == 20
+    assert found["untouched"]["false_alarms"] == 0
+    assert found["per_attribute"]["exposure"]["top1"] == 1.0
+    assert found["per_attribute"]["exposure"]["amount_found"] == found["per_attribute"]["exposure"]["n"]
+    assert found["per_attribute"]["noise"]["top1"] == 0.0
+    assert found["visible"]["top1"] < 0.5
+    assert found == suites.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
+    assert found["visible"] != suites.eval_edits(Lightmeter(), tmp_path, seed=4, saliency=None)["visible"]
+
+
+def test_false_alarms_count_confident_suggestions_on_untouched_photos(tmp_path: Path) -> None:
+    for i in range(4):
+        grey(tmp_path / f"{i}.png", 60 if i else 127, i)
+    assert suites.eval_edits(Lightmeter(), tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.75
+    shy = Lightmeter()
+    shy.confidence = 0.49
+    assert suites.eval_edits(shy, tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.0
+
+
+def test_edits_refuse_photos_of_the_training_and_answers_of_another_shape(tmp_path: Path) -> None:
+    path = grey(tmp_path / "a.png", 127)
+    predictor = Lightmeter()
+    predictor.trained_on = {file_sha256(path)}
+    with pytest.raises(DataError, match="never trained on, found 1 of 1.*name a held-out set"):
+        suites.eval_edits(predictor, tmp_path, saliency=None)
+
+    class Short(Lightmeter):
+        def edit_probabilities(self, photos: list[Photo]) -> np.ndarray:
+            return super().edit_probabilities(photos)[:, :-1]
+
+    with pytest.raises(ConfigError, match="last column is nothing to mend"):
+        suites.eval_edits(Short(), tmp_path, saliency=None)
+
+
+def test_edits_name_broken_photos_and_refuse_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected at least one photo"):
+        suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+    with pytest.raises(DataError, match="no folder at"):
+        suites.eval_edits(Lightmeter(), tmp_path / "absent", saliency=None)
+    (tmp_path / "a.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match="found 1 that failed"):
+        suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+    grey(tmp_path / "b.png", 127)
+    found = suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+    assert (found["photos"], len(found["failed"])) == (1, 1)
+
+
+def test_a_deck_deals_equally_and_what_is_owed_does_not_crowd_out_the_rest() -> None:
+    deck = _Deck(COMMON, np.random.default_rng(0))
+    dealt = [name for _ in range(100) for name in deck.deal(2)]
+    assert {dealt.count(name) for name in COMMON} == {200 // len(COMMON)}
+    impossible, made = "tilt", []
+    for _ in range(300):
+        for name in deck.deal(1):
+            if name == impossible:
+                deck.owe(name)
+            else:
+                made.append(name)
+    counts = [made.count(name) for name in COMMON if name != impossible]
+    assert min(counts) > 20 and max(counts) - min(counts) <= 1
+
+
+# ------------------------------------------------------------------------------------------------ comments
+
+
+def test_comments_count_repeated_openings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import calm.eval.grounding
+
+    seen = {}
+
+    def fake(texts: list[str], facts: list, seed: int) -> dict:
+        seen.update(texts=texts, facts=facts)
+        return {"own": 1.0, "other": 0.5}
+
+    monkeypatch.setattr(calm.eval.grounding, "grounding", fake)
+    for i, mean in enumerate((60, 60, 200)):
+        grey(tmp_path / f"{i}.png", mean, size=(64 + i, 64))
+    Image.fromarray(np.full((64, 64, 3), 60, np.uint8)).save(tmp_path / "3.png")
+    Image.fromarray(np.full((65, 64, 3), 60, np.uint8)).save(tmp_path / "4.png")
+    found = suites.eval_comments(Lightmeter(), tmp_path, seed=0, n=5, saliency=None, keep_texts=True)
+    json.dumps(found, allow_nan=False)
+    assert found["grounding"] == {"own": 1.0, "other": 0.5}
+    assert len(seen["facts"]) == len(seen["texts"]) == found["n"] == 5
+    openings = [each["text"].split(". It")[0] for each in found["comments"]]
+    assert found["distinct_first_sentences"] == len(set(openings)) / 5 < 1
+    assert found["commonest_first_sentence"]["times"] >= 2
+    assert (found["sentences"], found["both_sides"]) == (1.0, 1.0)
+
+
+def test_sentences() -> None:
+    assert split_sentences("A 6.5 at best. Why? Noise!  ") == ["A 6.5 at best.", "Why?", "Noise!"]
+    assert split_sentences("") == []
+
+
+# ------------------------------------------------------------------------------------------------ invariance, speed
+
+
+def test_invariance_of_a_score_that_depends_on_nothing_but_the_photo(album: Path) -> None:
+    predictor = Lightmeter()
+    found = suites.eval_invariance(predictor, album, batch=8, resized=3)
+    json.dumps(found, allow_nan=False)
+    assert found["batch"] == {"n": 8, "largest": 0.0, "mean": 0.0}
+    assert found["repeat"] == {"n": 8, "largest": 0.0}
+    assert predictor.batches == [1] * 8 + [8, 8] + [1] * 6
+    assert found["stored_size"]["n"] == 3
+    assert found["stored_size"]["largest"] < 0.05
+
+
+def test_invariance_sees_what_a_cache_would_hide(album: Path) -> None:
+    """A model that drifts from call to call, behind a cache by hash: the same hash twice would look stable."""
+
+    class Drifting(Lightmeter):
+        def __init__(self) -> None:
+            super().__init__()
+            self.known: dict[str, float] = {}
+
+        def value(self, photo: Photo) -> float:
+            return self.known.setdefault(photo.sha256, min(9.9, super().value(photo) + 0.01 * len(self.known)))
+
+    found = suites.eval_invariance(Drifting(), album, batch=4, resized=1)
+    assert found["repeat"]["largest"] == pytest.approx(0.04)
+    assert found["batch"]["largest"] == pytest.approx(0.04)
+
+
+def test_speed_is_the_ratio_of_the_times_and_no_cache_answers(tmp_path: Path) -> None:
+    for i in range(12):
+        grey(tmp_path / f"{i:02}.png", 127, i)
+
+    class Timed(Lightmeter):
+        def score(self, photos: list[Photo]) -> list[Score]:
+            time.sleep(0.03 * len(photos))
+            return super().score(photos)
+
+    predictor = Timed()
+    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2)
+    json.dumps(found, allow_nan=False)
+    assert found["n"] == 12 and len(found["score_to_encoder_by_turn"]) == 4
+    assert 0.05 < found["score_to_encoder"] < 0.5  # a third, less what reading the files costs
+    assert 1.5 < found["score_to_generate_loop"] < 0.25 / 0.03
+    assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12
