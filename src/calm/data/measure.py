@@ -271,5 +271,10 @@ _CENTRE, _SPREAD = (
 
 def measure(pixels: np.ndarray) -> np.ndarray:
     """The cues of a photo (H, W, 3) uint8, standardised: (len(MEASURE_NAMES),) float32, finite, within ±5."""
-    values = np.fromiter(measurements(pixels).values(), np.float32, len(MEASURE_NAMES))
+    return standardise(measurements(pixels))
+
+
+def standardise(cues: dict[str, float]) -> np.ndarray:
+    """:func:`measurements` as numbers of like size: (len(MEASURE_NAMES),) float32, within ±5."""
+    values = np.array([cues[name] for name in MEASURE_NAMES], np.float32)
     return np.clip((values - _CENTRE) / _SPREAD, -5, 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -68,15 +69,16 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def merge_adapters(self) -> None:
         """Fold the adapters into the weights they adapt: the same function, fewer multiplications, no adapter left."""
-        from peft.tuners.lora import LoraLayer
-
         for part in (self.vision.model, self.language_model):
-            for name, module in list(part.named_modules()):
-                if isinstance(module, LoraLayer):
-                    module.merge()
-                    part.set_submodule(name, module.get_base_layer())
+            merge_lora(part)
         self.config.vision_lora = None
         self.config.text_lora = None
+
+    def merged_vision(self) -> VisionEncoder:
+        """A copy of the encoder with its adapters folded in, for encoding many photos."""
+        vision = copy.deepcopy(self.vision).eval()
+        merge_lora(vision.model)
+        return vision
 
     def adapter_parameters(self, part: str) -> Iterable[tuple[str, nn.Parameter]]:
         """Names and parameters of the adapters in ``vision`` or ``language``."""
@@ -85,24 +87,28 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # ------------------------------------------------------------------------------------------------ seeing
 
-    def encode(self, views: Tensor, crop_mask: Tensor | None = None) -> dict[str, Tensor]:
+    def encode(
+        self, views: Tensor, crop_mask: Tensor | None = None, vision: VisionEncoder | None = None
+    ) -> dict[str, Tensor]:
         """Encoder features of photos.
 
         Args:
             views: (B, V, 3, S, S), whole frame first; V is 1 (frame only) or 1 + config.crops.
             crop_mask: (B, V − 1); crops that are False are not encoded.
+            vision: a copy of the encoder to use, such as :meth:`merged_vision`.
 
         Returns:
             ``whole`` (B, layers, tokens, width) and, when V > 1, ``crops`` (B, V − 1, low layers, tokens, width).
         """
-        whole = self.vision(views[:, 0], self.config.layers)
+        vision = vision or self.vision
+        whole = vision(views[:, 0], self.config.layers)
         if views.shape[1] == 1:
             return {"whole": whole}
         crops = views[:, 1:]
         wanted = torch.ones(crops.shape[:2], dtype=torch.bool) if crop_mask is None else crop_mask.bool()
         features = whole.new_zeros((*crops.shape[:2], len(self.config.low_layers), *whole.shape[2:]))
         if wanted.any():
-            features[wanted] = self.vision(crops[wanted], self.config.low_layers)
+            features[wanted] = vision(crops[wanted], self.config.low_layers)
         return {"whole": whole, "crops": features}
 
     def align(
@@ -178,6 +184,16 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module:
         return self.language_model.get_output_embeddings()
+
+
+def merge_lora(part: nn.Module) -> None:
+    """Replace every LoRA layer below ``part`` by its base layer with the adapter's weights added."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(part.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge()
+            part.set_submodule(name, module.get_base_layer())
 
 
 def join(tokens: dict[str, Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +17,7 @@ from calm.data.sample import Sample
 from calm.errors import UsageError
 
 if TYPE_CHECKING:
+    from calm.model.modeling import CalmForConditionalGeneration
     from calm.model.configuration import CalmConfig
 
 
@@ -34,6 +36,14 @@ class Context:
     config: CalmConfig
 
 
+Report = Callable[[int, int], None]
+"""Called with how much of how much is prepared."""
+
+
+def silent(_done: int, _total: int) -> None:
+    """Reports nothing."""
+
+
 class Task(ABC):
     """Training examples of one kind.
 
@@ -44,6 +54,9 @@ class Task(ABC):
 
     def __init__(self, context: Context) -> None:
         self.context = context
+
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:  # noqa: B027
+        """Make what samples are read from (features, observations), where it does not exist yet."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -61,7 +74,7 @@ def task_names() -> list[str]:
     return sorted(
         m.name
         for m in pkgutil.iter_modules(calm.tasks.__path__)
-        if m.name not in ("base", "features", "lessons", "photos")
+        if m.name not in ("base", "facts", "features", "lessons", "photos")
     )
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from calm.data.sample import Sample
 from calm.edits import Applied, advise, describe, untouched
+from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import LETTERS, MEND_QUESTION
-from calm.tasks.base import Context, Task
-from calm.tasks.lessons import Labels, LessonStore
+from calm.tasks.base import Context, Report, Task, silent
+from calm.tasks.lessons import Labels, LessonStore, Source, build_lessons
 from calm.types import CLASSES
 
 INDEX = {name: i for i, name in enumerate(CLASSES)}
@@ -22,16 +23,26 @@ class EditsTask(Task):
     """Edited and untouched photos.
 
     Args:
-        store: name of a store of encoded lessons, built by ``calm.tasks.lessons``.
+        store: name of a store of encoded lessons.
+        sources: photos that the store is built from, fields of :class:`calm.tasks.lessons.Source`; none takes it as it is.
         split: ``train`` or ``validation``, by photo.
     """
 
     name = "edits"
 
-    def __init__(self, context: Context, store: str = "lessons", split: str = "train") -> None:
+    def __init__(
+        self, context: Context, store: str = "lessons", sources: list[dict] | None = None, split: str = "train"
+    ) -> None:
         super().__init__(context)
         self.store = LessonStore(context, store)
-        self.keys = self.store.keys(split)
+        self.sources = [Source(**source) for source in sources or []]
+        self.split = split
+        self.keys: list[str] = []
+
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        if self.sources:
+            build_lessons(self.context, self.store, self.sources, model, report=report)
+        self.keys = self.store.keys(self.split)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -10,7 +10,7 @@ import torch
 from calm.data.feature_cache import FeatureCache
 from calm.data.views import normalise
 from calm.model.encoder import VisionEncoder
-from calm.tasks.base import Context
+from calm.tasks.base import Context, Report, silent
 from calm.tasks.photos import read_whole
 
 
@@ -34,7 +34,7 @@ def fill_cache(
     flipped: bool,
     batch: int = 32,
 ) -> int:
-    """Encode the photos (sha256, path) that ``cache`` does not hold yet; returns how many there were."""
+    """Encode the photos (sha256, path) that ``cache`` does not hold yet."""
     todo = list({sha: path for sha, path in photos if sha not in cache}.items())
     config = context.config
     for start in range(0, len(todo), batch):
@@ -44,4 +44,4 @@ def fill_cache(
         with torch.inference_mode():
             features = encoder(pixels.flip(3) if flipped else pixels, config.layers)
         cache.append([sha for sha, _ in part], features.float().numpy())
-    return len(todo)
+        report(start + len(part), len(todo))

@@ -5,6 +5,7 @@ Every lesson is a pure function of (photo, draw): the store can be built again, 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +18,18 @@ import torch
 
 from calm.data.feature_cache import FeatureCache
 from calm.data.images import load_photo
+from calm.data.measure import measurements, standardise
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.data.views import make_views, normalise
 from calm.edits import Applied, make_lesson
 from calm.errors import DataError
-from calm.model.processing import CalmImageProcessor
+from calm.model.modeling import CalmForConditionalGeneration
+from calm.model.processing import pad_measures
+from calm.model.saliency import Saliency
 from calm.model.weights import file_sha256
-from calm.tasks.base import Context
+from calm.tasks.base import Context, Report, silent
+from calm.words.reading import read_frame
 
 SQUARE = (
     "exposure",
@@ -63,13 +68,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Labels:
-    """What was done in a lesson."""
+    """What was done in a lesson, and what can be measured on its photo.
+
+    Attributes:
+        key: ``sha256:draw``.
+        applied: the edits.
+        crop_mask: as :class:`calm.data.views.Views` has it.
+        measurements: of :func:`calm.data.measure.measurements`.
+        reading: of :func:`calm.words.reading.read_frame`, without the subject (the edit may have moved it).
+        content: what the photo shows, "" where nobody said.
+        native: the photo has native pixels.
+    """
 
     key: str
     sha256: str
     applied: tuple[Applied, ...]
     crop_mask: list[bool]
-    measures: list[float]
+    measurements: dict[str, float]
+    reading: dict[str, float]
+    content: str = ""
+    native: bool = True
 
     @property
     def split(self) -> str:
@@ -104,7 +122,7 @@ class LessonStore:
         keys = [key for key, labels in self.labels.items() if labels.split == split and key in self.cache]
         if not keys:
             raise DataError(
-                f"expected encoded lessons in {self.path.parent}, found none; build them: calm.tasks.lessons"
+                f"expected encoded lessons in {self.path.parent}, found none; give the task its sources"
             )
         return keys
 
@@ -114,7 +132,7 @@ class LessonStore:
         sample = Sample(
             lesson=self.cache.read([key])[0],
             crop_mask=np.array(labels.crop_mask),
-            measures=np.array(labels.measures, np.float32),
+            measures=pad_measures(standardise(labels.measurements), self.context.config.measures),
         )
         return sample, labels
 
@@ -140,22 +158,19 @@ def build_lessons(
     context: Context,
     store: LessonStore,
     sources: Sequence[Source],
-    encode: Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
-    saliency: Callable[[torch.Tensor], torch.Tensor],
+    model: CalmForConditionalGeneration,
     batch: int = 16,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Report = silent,
 ) -> None:
     """Make and encode every lesson that ``store`` does not hold yet; goes on where an earlier call ended.
 
-    Args:
-        encode: views (B, V, 3, S, S) and crop mask → features, as ``CalmForConditionalGeneration.encode``.
-        saliency: whole frames (B, 3, 224, 224) → maps (B, h, w).
+    A photo whose lessons are all there is not opened.
     """
     config = context.config
-    look = CalmImageProcessor.for_config(config).look
     queue = [(record, source) for source in sources for record in photos(context, source)]
     order = np.random.default_rng(0).permutation(len(queue))
     todo = [queue[i] for i in order]
+    subjects, vision = functools.cache(Saliency), model.merged_vision()
     total = sum(source.draws for _, source in todo)
 
     def prepare(item: tuple[Record, Source]) -> list[tuple[Labels, np.ndarray]]:
@@ -165,7 +180,7 @@ def build_lessons(
             return []
         pixels = load_photo(record.path).pixels
         whole = normalise(make_views(pixels).whole[None], config.image_mean, config.image_std)
-        found = saliency(whole)[0].numpy()
+        found = subjects()(whole)[0].numpy()
         made = []
         for draw in range(source.draws):
             key = f"{sha}:{draw}"
@@ -186,11 +201,15 @@ def build_lessons(
             views = normalise(np.stack([views for _, views in part]), config.image_mean, config.image_std)
             mask = torch.tensor([labels.crop_mask for labels, _ in part])
             with torch.inference_mode():
-                features = encode(views, mask)
+                features = model.encode(views, mask, vision)
             crops = features["crops"].flatten(1, 2)
             store.append([labels for labels, _ in part], torch.cat([features["whole"], crops], 1).float().numpy())
             done += len(part)
         report(done, total)
+
+
+def _rounded(cues: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in cues.items()}
 
 
 def _ahead(prepare: Callable, items: list, size: int) -> Iterator[list]:

@@ -7,9 +7,10 @@ import numpy as np
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.model.heads import EMOTIONS
+from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORE_QUESTION
-from calm.tasks.base import Context, Task
-from calm.tasks.features import open_cache
+from calm.tasks.base import Context, Report, Task, silent
+from calm.tasks.features import fill_cache, open_cache
 from calm.tasks.photos import read_whole
 from calm.train.losses import soft_score
 
@@ -41,6 +42,12 @@ class ScoreTask(Task):
         self.flip = flip
         self.caches = [open_cache(context, source, flipped) for flipped in (False, True)] if cached else None
 
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        photos = [(record.sha256, record.path) for record in self.records]
+        for flipped, cache in enumerate(self.caches or ()):
+            if not flipped or self.flip:
+                fill_cache(cache, model.merged_vision(), self.context, photos, bool(flipped), report=report)
+
     def __len__(self) -> int:
         return len(self.records)
 
@@ -49,7 +56,7 @@ class ScoreTask(Task):
         flipped = bool(self.flip and rng.random() < 0.5)
         sample = Sample(targets=targets(record))
         if self.caches is not None:
-            cache = self.caches[flipped if record.sha256 in self.caches[1] else 0]
+            cache = self.caches[flipped]
             sample.features = cache.read([record.sha256])[0]
         else:
             whole = read_whole(record.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -67,6 +68,7 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
             key = json.dumps([task.name, task.options], sort_keys=True)
             if key not in made:
                 made[key] = task_class(task.name)(context, **task.options)
+                made[key].prepare(model, functools.partial(prepared, task.name))
             chosen.append(made[key])
         return chosen
 
@@ -87,6 +89,12 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     final = spec.output / "model"
     save_trained(model, final, chat.tokenizer, torch.bfloat16)
     return final
+
+
+def prepared(name: str, done: int, total: int) -> None:
+    """A line on stderr for each five hundredth photo that a task prepares."""
+    if done // 500 > (done - 16) // 500 or done == total:
+        print(f"{name}: {done}/{total} photos prepared", file=sys.stderr, flush=True)
 
 
 class Report:

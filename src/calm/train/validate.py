@@ -35,6 +35,7 @@ class Validator:
             key = repr((spec.name, sorted(options.items())))
             if key not in self._samples:
                 task = task_class(spec.name)(self.context, **(options | {"split": "validation"}))
+                task.prepare(model)
                 self._samples[key] = self._draw(task)
             figures |= self._measure(model, spec.name, self._samples[key], "language" in stage.read)
         return figures

@@ -13,7 +13,7 @@ FINITE = frozenset(
     bends pulls grabs drives dances moves comes says passes jogs retrieves hits falls digs performs sleeps relaxes
     balances uses gives kisses lands returns touches reads surfs hikes squats wades descends crawls treads growls stops
     observes puts kayaks opens approaches laughs clings picks pokes stretches has have run jump stand walk sit hang
-    climb swim look wear hold eat ride pose chase watch wait smile sleep is are was were exits being""".split()
+    climb swim look wear hold eat ride pose chase watch wait smile sleep is are was were exits being frolics gathers collides collide""".split()
 )
 """Words that make a caption a sentence rather than a name of what is seen."""
 BASE = frozenset(
@@ -63,15 +63,16 @@ def read_content(text: str | None) -> Content:
     words = plain.split()
     named = re.sub(r"^((?:\S+ ){1,9}?)(?:is|are) (\w+ing\b)", r"\1\2", plain)
     verbs = FINITE | BASE if words[0] in MANY else FINITE
-    if not verbs.intersection(re.findall(r"[a-z]+", named)):
+    acts = re.search(r"(?<!with )(?<!of )(?<!and )\b[a-z]{3,}[a-rt-z]s (?:a|an|the|his|her|its|their|up|down|out|over) ", named)
+    if not acts and not verbs.intersection(re.findall(r"[a-z]+", named)):
         return Content(named, plain if plain != named else None)
     return Content(None, plain)
 
 
 def _determined(words: list[str]) -> str:
     """The caption with an article where it begins with a bare singular: "young girl running" → "a young girl running"."""
-    singular = next((word for word in words[:4] if word in PERSONS), None)
-    several = any(word in PERSONS_MANY for word in words[:4])
+    singular = next((word for word in words[:6] if word in PERSONS), None)
+    several = any(word in PERSONS_MANY for word in words[:5])
     if words[0] in DETERMINERS or singular is None or several:
         return " ".join(words)
     return f"{article(words[0])} {' '.join(words)}"

@@ -189,7 +189,8 @@ def _write(form: str, parts: Parts, content: Content) -> str:
 def palette(facts: Facts) -> list[str]:
     """Names of the one or two colours that take most of the frame, largest first."""
     shares = sorted(((facts.reading.get(f"colour:{name}", 0.0), name) for name in COLOURS), reverse=True)
-    return [name for share, name in shares[:2] if share >= 0.15] or [shares[0][1]]
+    names = [name for share, name in shares[:2] if share >= 0.15] or [shares[0][1]]
+    return ["white", "black"] if set(names) == {"black", "white"} else names  # "black and white" has no colour at all
 
 
 def _parts(facts: Facts, rng: np.random.Generator) -> Parts:

@@ -188,4 +188,20 @@ def native_strengths(m: Mapping[str, float]) -> dict[str, float]:
     Args:
         m: from :func:`calm.data.measure.measurements`.
     """
-    return {}
+    return {
+        "sharp": min(
+            ramp(m["sharp_best"], 8.2, 9.2),
+            ramp(m["sharp_fall"], 0.4, 1.2),
+            ramp(m["noise_flat"], 2.5, 1.2),
+            ramp(m["block_both"], 0.4, 0.25),
+        ),
+        "soft": min(ramp(m["sharp_best"], 6.9, 5.2), ramp(m["sharp_fall"], -0.3, -1.4)),
+        "noisy": min(ramp(m["noise_flat"], 2.2, 6.0), ramp(m["flat_blocks"], 0.03, 0.0)),
+        "clean": min(ramp(m["noise_luma"], 0.6, 0.25), ramp(m["noise_flat"], 0.5, 0.15), ramp(m["block_both"], 0.2, 0.05)),
+        "blocky": ramp(m["block_both"], 0.38, 0.8),
+        "dark_corners": min(
+            ramp(m["falloff_fit"], -0.48, -0.68),
+            ramp(m["falloff_corner"], -1.6, -3.5),
+            ramp(m["falloff_brightest"], -0.6, -2.0),
+        ),
+    }

@@ -1,0 +1,46 @@
+"""Caption: what does this photo show? Generic image–text pairs, which teach the thematic branch (stage G)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calm.data.record import Record, dataset
+from calm.data.sample import Sample
+from calm.model.modeling import CalmForConditionalGeneration
+from calm.model.weights import file_sha256
+from calm.tasks.base import Context, Report, Task, silent
+from calm.tasks.features import fill_cache, open_cache
+from calm.words.questions import QUESTIONS
+
+
+class CaptionTask(Task):
+    """Captioned photos, the frame from the feature cache.
+
+    Args:
+        source: a data set with captions.
+    """
+
+    name = "caption"
+
+    def __init__(self, context: Context, source: str = "flickr8k", split: str = "train") -> None:
+        super().__init__(context)
+        records = dataset(source).records(context.root / source)
+        chosen = [r for r in records if r.captions and (r.split or "train") == split]
+        self.records: list[tuple[Record, str]] = [(r, r.sha256 or file_sha256(r.path)) for r in chosen]
+        self.cache = open_cache(context, source, flipped=False)
+
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        photos = [(sha, record.path) for record, sha in self.records]
+        fill_cache(self.cache, model.merged_vision(), self.context, photos, flipped=False, report=report)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        record, sha = self.records[index]
+        caption = str(rng.choice(record.captions)).strip().rstrip(" .")
+        return Sample(
+            features=self.cache.read([sha])[0],
+            question=str(rng.choice(QUESTIONS["describe"])),
+            answer=caption[:1].upper() + caption[1:] + ".",
+        )

@@ -1,0 +1,79 @@
+"""Comment: two to four sentences on what a photo shows and how it works, from what people said and what is measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calm.data.measure import standardise
+from calm.data.record import Record, dataset
+from calm.data.sample import Sample
+from calm.model.modeling import CalmForConditionalGeneration
+from calm.model.processing import pad_measures
+from calm.tasks.base import Context, Report, Task, silent
+from calm.tasks.facts import FactsStore
+from calm.tasks.features import open_cache
+from calm.words.compose import compose_aspect, compose_comment
+from calm.words.facts import ASPECTS, Facts
+from calm.words.questions import QUESTIONS
+
+ASPECT_SHARE = 0.2
+"""Share of questions about one aspect alone."""
+
+
+def exchange(facts: Facts, rng: np.random.Generator) -> tuple[str, str]:
+    """A question and an answer in words that are drawn anew each time; half the questions are the canonical ones."""
+    if rng.random() < ASPECT_SHARE:
+        aspect = str(rng.choice(list(ASPECTS)))
+        return _ask(f"aspect:{aspect}", rng), compose_aspect(facts, aspect, rng)
+    return _ask("comment", rng), compose_comment(facts, rng)
+
+
+def _ask(kind: str, rng: np.random.Generator) -> str:
+    questions = QUESTIONS[kind]
+    return questions[0] if rng.random() < 0.5 else str(rng.choice(questions))
+
+
+class CommentTask(Task):
+    """Rated photos (frame only, from the feature cache) and what is observed on them.
+
+    Args:
+        source: a rated data set.
+        limit: photos at most; 0 for all.
+    """
+
+    name = "comment"
+
+    def __init__(self, context: Context, source: str = "para", split: str = "train", limit: int = 0) -> None:
+        super().__init__(context)
+        records = [r for r in dataset(source).records(context.root / source, split) if r.score is not None]  # type: ignore[arg-type]
+        self.records: list[Record] = sorted(records, key=lambda record: record.sha256 or "")[: limit or None]
+        self.cache = open_cache(context, source, flipped=False)
+        self.facts = FactsStore(context, source)
+
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        if any(record.sha256 not in self.facts.known for record in self.records):
+            from calm.model.saliency import Saliency
+
+            self.facts.fill(self.records, Saliency(), report=report)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        record = self.records[index]
+        observed = self.facts.known[record.sha256]
+        facts = Facts(
+            score=record.score,
+            quality=(record.attributes or {}).get("quality"),
+            emotions=record.emotions,
+            content=record.captions[0] if record.captions else None,
+            reading=observed.reading,
+            native=False,
+        )
+        question, answer = exchange(facts, rng)
+        return Sample(
+            features=self.cache.read([record.sha256])[0],
+            measures=pad_measures(standardise(observed.measurements), self.context.config.measures),
+            question=question,
+            answer=answer,
+        )

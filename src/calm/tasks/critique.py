@@ -1,0 +1,70 @@
+"""Critique: the comment on an edited or untouched photo of the lessons, so that comment and suggestion agree."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import torch
+
+from calm.data.sample import Sample
+from calm.model.modeling import CalmForConditionalGeneration
+from calm.tasks.base import Context, Report, Task, silent
+from calm.tasks.comment import exchange
+from calm.tasks.lessons import LessonStore
+from calm.train.losses import SCORES
+from calm.words.facts import Facts
+
+
+class CritiqueTask(Task):
+    """Comments on lessons. Nobody rated these photos: the verdict follows the score that the model's own heads give
+    when this task is prepared (after the warm-up), so words and score agree.
+
+    Args:
+        store: a store of encoded lessons.
+    """
+
+    name = "critique"
+
+    def __init__(self, context: Context, store: str = "lessons", split: str = "train") -> None:
+        super().__init__(context)
+        self.store = LessonStore(context, store)
+        self.split = split
+        self.scores: dict[str, float] = {}
+        self.keys: list[str] = []
+
+    def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        self.keys = self.store.keys(self.split)
+        path = self.store.path.with_name("scores.json")
+        if path.exists():
+            self.scores = json.loads(path.read_text())
+        todo = [key for key in self.keys if key not in self.scores]
+        layers = len(self.context.config.layers)
+        model.eval()
+        for start in range(0, len(todo), 64):
+            part = todo[start : start + 64]
+            whole = torch.from_numpy(self.store.cache.read(part)[:, :layers])
+            with torch.inference_mode():
+                logits = model.heads(model.align(whole))["score"]
+            means = (logits.float().softmax(1) @ SCORES).tolist()
+            self.scores |= {key: round(mean, 3) for key, mean in zip(part, means, strict=True)}
+            report(start + len(part), len(todo))
+        if todo:
+            path.write_text(json.dumps(self.scores))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        key = self.keys[index]
+        sample, labels = self.store.read(key)
+        facts = Facts(
+            score=self.scores[key],
+            content=labels.content or None,
+            measurements=labels.measurements,
+            reading=labels.reading,
+            applied=labels.applied,
+            native=labels.native,
+        )
+        sample.question, sample.answer = exchange(facts, rng)
+        return sample
