@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from calm.data.images import Photo
 from PIL import Image
 
+from calm.data.images import Photo
 from calm.types import CLASSES, LEVELS, UNITS, Aspect, Comment, Score, Suggestion
 
 N = len(CLASSES)
@@ -36,9 +36,9 @@ class Lightmeter:
     def comment(self, photos: list[Photo], aspects: list[str] | None = None) -> list[tuple[Score, Comment]]:
         found = []
         for score in self.score(photos):
-            word = "bright" if score.value > 5.5 else "dark"
-            sides = (Aspect("light", "low", 1, word), Aspect("tilt", "middle", -1, "tilted"))
-            found.append((score, Comment(f"The photo is {word}, a {score.value:.3f}. It is tilted.", sides)))
+            word = "overexposed" if score.value > 5.5 else "underexposed"
+            sides = (Aspect("light", "low", -1, word), Aspect("mood", "high", 1, "calm"))
+            found.append((score, Comment(f"The photo is {word}. I would call it a {score.value:.3f}.", sides)))
         return found
 
     def edit_probabilities(self, photos: list[Photo]) -> np.ndarray:

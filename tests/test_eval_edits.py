@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calm.data.images import Photo
 from lightmeter import Lightmeter, N, grey, make_album
-from PIL import Image
 
+from calm.data.images import Photo
 from calm.errors import ConfigError, DataError
 from calm.eval import suites
-from calm.eval.comments import split_sentences
 from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
 from calm.model.weights import file_sha256
 from calm.types import CLASSES, Score
@@ -142,33 +140,20 @@ def test_a_deck_deals_equally_and_what_is_owed_does_not_crowd_out_the_rest() -> 
 # ------------------------------------------------------------------------------------------------ comments
 
 
-def test_comments_count_repeated_openings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import calm.eval.grounding
-
-    seen = {}
-
-    def fake(texts: list[str], facts: list, seed: int) -> dict:
-        seen.update(texts=texts, facts=facts)
-        return {"own": 1.0, "other": 0.5}
-
-    monkeypatch.setattr(calm.eval.grounding, "grounding", fake)
-    for i, mean in enumerate((60, 60, 200)):
-        grey(tmp_path / f"{i}.png", mean, size=(64 + i, 64))
-    Image.fromarray(np.full((64, 64, 3), 60, np.uint8)).save(tmp_path / "3.png")
-    Image.fromarray(np.full((65, 64, 3), 60, np.uint8)).save(tmp_path / "4.png")
-    found = suites.eval_comments(Lightmeter(), tmp_path, seed=0, n=5, saliency=None, keep_texts=True)
+def test_comments_are_held_against_their_own_photo_and_others(tmp_path: Path) -> None:
+    for i in range(8):
+        grey(tmp_path / f"{i}.png", 25 if i % 2 else 235, i, (96, 128))
+    (tmp_path / "9.png").write_bytes(b"broken")
+    found = suites.eval_comments(Lightmeter(), tmp_path, n=9, saliency=None, keep_texts=True)
     json.dumps(found, allow_nan=False)
-    assert found["grounding"] == {"own": 1.0, "other": 0.5}
-    assert len(seen["facts"]) == len(seen["texts"]) == found["n"] == 5
-    openings = [each["text"].split(". It")[0] for each in found["comments"]]
-    assert found["distinct_first_sentences"] == len(set(openings)) / 5 < 1
-    assert found["commonest_first_sentence"]["times"] >= 2
+    assert (found["n"], len(found["failed"]), len(found["comments"])) == (8, 1, 8)
+    assert found["grounding"]["supported"] == 1.0
+    assert found["grounding"]["supported_wrong"] == pytest.approx(3 / 7)
+    assert set(found["per_claim"]) == {"underexposed", "overexposed"}
+    assert found["distinct_first_sentences"] == 2 / 8
+    assert found["commonest_first_sentence"]["times"] == 4
+    assert found["distinct"] > 2 / 8
     assert (found["sentences"], found["both_sides"]) == (1.0, 1.0)
-
-
-def test_sentences() -> None:
-    assert split_sentences("A 6.5 at best. Why? Noise!  ") == ["A 6.5 at best.", "Why?", "Noise!"]
-    assert split_sentences("") == []
 
 
 # ------------------------------------------------------------------------------------------------ invariance, speed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from itertools import count
@@ -109,8 +110,6 @@ def _source(photo: object, index: int) -> str | Photo:
     import numpy as np
     from PIL import Image
 
-    from calm.data.images import photo_from_image
-
     if isinstance(photo, str | PathLike):
         return fspath(photo)
     if isinstance(photo, np.ndarray):
@@ -121,5 +120,15 @@ def _source(photo: object, index: int) -> str | Photo:
             )
         photo = Image.fromarray(photo)
     if isinstance(photo, Image.Image):
-        return photo_from_image(photo, f"photo {index}")
+        return _decoded(photo, f"photo {index}")
     raise UsageError(f"expected a path, a PIL image or an array, found {type(photo).__name__}; give one of those")
+
+
+def _decoded(image: Image.Image, name: str) -> Photo:
+    """An image as :func:`calm.data.images.load_photo` would give it; its hash is that of its pixels."""
+    from calm.data.images import REFERENCE, Photo, _fit, _to_srgb, _upright
+
+    pixels = _to_srgb(_upright(image))
+    height, width = pixels.shape[:2]
+    sha256 = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    return Photo(name, _fit(pixels, REFERENCE), sha256, width, height)

@@ -17,8 +17,7 @@ from calm.model.checkpoint import load
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
 from calm.model.weights import folder_sha256
-from calm.readout import SCORE_QUESTION, mend_probabilities, score_distribution
-from calm.train.losses import SCORES
+from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
 from calm.types import CLASSES, Comment, Score, Suggestion
 
 PACKAGED = Path(__file__).parent / "models"

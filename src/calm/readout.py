@@ -19,6 +19,8 @@ SCORE_QUESTION = "Can you give me the aesthetic score?"
 """Canonical question of the score."""
 MEND_QUESTION = "What should be changed?"
 """Canonical question of the suggestions; its answer begins with the letter of a class."""
+SCORES = torch.arange(1.0, 11.0)
+"""The scores that a distribution is over."""
 LETTERS = tuple(chr(ord("A") + i) for i in range(len(CLASSES) + 1))
 """One letter for each of :data:`calm.types.CLASSES`, and the last for "nothing to mend"."""
 
@@ -60,3 +62,9 @@ def severity(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor, le
     states = hidden_states(model, chat, visual, MEND_QUESTION, forced=letter)
     probabilities = choice(model, states[:, -1], [chat.token(str(digit)) for digit in range(1, 10)]).exp()
     return probabilities @ (torch.arange(1, 10, device=visual.device) / 10.0)
+
+
+def soft_score(mean: float, spread: float = 0.8) -> Tensor:
+    """A target distribution over 1 … 10: a normal density round ``mean`` (1–10), (10,), sum 1."""
+    density = torch.exp(-0.5 * ((SCORES - mean) / spread) ** 2)
+    return density / density.sum()

@@ -1,4 +1,4 @@
-"""Text-guided self-supervision: edits of one known attribute, and the words for what was done and what would undo it."""
+"""Text-guided self-supervision: edits of one known attribute, and words for what was done and what would undo it."""
 
 from calm.edits.base import Applied, Edit, edits
 from calm.edits.lesson import Lesson, make_lesson

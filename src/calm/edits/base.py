@@ -10,7 +10,7 @@ import functools
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -44,6 +44,25 @@ class Applied:
     kind: str = ""
 
 
+@dataclass(frozen=True)
+class Phrases:
+    """Sentences about an edit, with fields in braces that :mod:`calm.edits.words` fills.
+
+    Fields: ``{too}`` (a little too … far too), ``{very}`` (slightly … strongly), ``{a}`` (a slight … a strong),
+    ``{much}`` (a little … a lot), and ``{amount}``, in the edit's own wording. A sentence that needs an amount is left
+    out where there is none.
+
+    Attributes:
+        wrong: what is wrong, and how strongly.
+        against: this photo against the better one.
+        advice: imperative sentences, each shared with no other attribute or direction.
+    """
+
+    wrong: tuple[str, ...]
+    against: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
 class Edit(ABC):
     """One attribute.
 
@@ -51,11 +70,17 @@ class Edit(ABC):
         attribute: its name in :data:`calm.types.DIRECTIONS`.
         order: where in a chain of edits it belongs.
         native: True when it can be learnt only from photos that still have their native pixels.
+        conflicts: attributes that it hides or is hidden by: never drawn together.
+        rare: directions that few photos lend themselves to; half of the lessons try them first.
+        phrases: its sentences by direction, or by ``kind`` where the words tell kinds apart.
     """
 
     attribute: ClassVar[str]
     order: ClassVar[Order]
     native: ClassVar[bool] = False
+    conflicts: ClassVar[frozenset[str]] = frozenset()
+    rare: ClassVar[tuple[str, ...]] = ()
+    phrases: ClassVar[Mapping[str, Phrases]]
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -69,7 +94,7 @@ class Edit(ABC):
 
     @abstractmethod
     def amount(self, direction: str, severity: float) -> float | None:
-        """Amount of the remedy for a severity 0–1: continuous, monotone, in the attribute's unit; None without a unit."""
+        """Amount of the remedy for a severity 0–1, in the unit: continuous and monotone; None without a unit."""
 
     @abstractmethod
     def apply(
@@ -79,17 +104,19 @@ class Edit(ABC):
         severity: float,
         rng: np.random.Generator,
         saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied]:
+    ) -> tuple[np.ndarray, Applied | None]:
         """Damage a photo so that ``direction`` is its remedy.
 
         Args:
             photo: (H, W, 3) float32, 0 … 1; not changed.
             severity: 0 (nothing to see) … 1.
+            rng: drawn from equally often whatever the severity.
             saliency: (h, w) float32, 0 … 1, the main subject, of any resolution; None for the centre of the frame.
 
         Returns:
-            The edited photo, (H', W', 3) float32 0 … 1, without borders, and what was done (its amount as measured on
-            this photo where that differs from :meth:`amount`).
+            The edited photo, (H', W', 3) float32 0 … 1, without borders, and what was done (amount and severity as
+            measured on this photo where they differ from what was asked); None in its place, and the photo as it was,
+            where the photo does not lend itself to this edit (colour of a grey photo, framing without a subject).
         """
 
     def render(
@@ -98,17 +125,26 @@ class Edit(ABC):
         """The remedy on a photo (H, W, 3) float32; None where it cannot be rendered."""
         return None
 
-    @abstractmethod
-    def descriptions(self, applied: Applied) -> Sequence[str]:
-        """Ten or more clean English sentences saying what is wrong and how strongly."""
+    def words_for(self, direction: str, kind: str = "") -> Phrases:
+        """The sentences for a remedy."""
+        return self.phrases[kind] if kind in self.phrases else self.phrases[direction]
 
-    @abstractmethod
-    def comparisons(self, applied: Applied) -> Sequence[str]:
-        """Six or more sentences comparing this photo with the better one."""
+    def kinds(self, direction: str) -> tuple[str, ...]:
+        """Varieties that the words of a direction tell apart."""
+        return tuple(key for key in self.phrases if key not in self.directions) or ("",)
 
-    @abstractmethod
-    def advice(self, applied: Applied) -> Sequence[str]:
-        """Ten or more imperative sentences: what the photographer should do; no two attributes share a sentence."""
+    def wordings(self, amount: float) -> Sequence[str]:
+        """The amount in natural words: "about half a stop"."""
+        return ()
+
+    def done(self, direction: str, severity: float, kind: str = "") -> Applied:
+        """The record of this edit at its usual amount."""
+        return Applied(self.attribute, direction, self.amount(direction, severity), severity, kind)
+
+    def wanted(self, suggestion: Suggestion, severity: float = 0.4) -> float:
+        """The amount of a suggestion, or the amount for a clearly visible fault where it has none."""
+        amount = suggestion.amount
+        return float(self.amount(suggestion.direction, severity) or 0.0) if amount is None else float(amount)
 
 
 @functools.cache
@@ -120,21 +156,7 @@ def edits() -> dict[str, Edit]:
     for item in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{item.name}")
         for kind in vars(module).values():
-            if isinstance(kind, type) and issubclass(kind, Edit) and kind.__module__ == module.__name__:
+            own = isinstance(kind, type) and issubclass(kind, Edit) and kind.__module__ == module.__name__
+            if own and kind is not Edit:
                 found[kind.attribute] = kind()
     return {name: found[name] for name in DIRECTIONS if name in found}
-
-
-def strength_word(severity: float) -> str:
-    """``slightly``, ``clearly`` or ``strongly`` for a severity."""
-    return "slightly" if severity < 0.33 else "clearly" if severity < 0.66 else "strongly"
-
-
-def resize_map(saliency: np.ndarray | None, height: int, width: int) -> np.ndarray:
-    """A saliency map at (height, width), 0 … 1; a soft blob in the centre for None."""
-    import cv2
-
-    if saliency is not None:
-        return cv2.resize(np.asarray(saliency, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    return np.exp(-(x**2 + y**2) / 0.35).astype(np.float32)

@@ -9,7 +9,11 @@ from calm.types import Suggestion
 
 
 def render(pixels: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray | None:
-    """A suggestion carried out: (H, W, 3) uint8 → a new array, or None where it cannot be rendered (a step to the left)."""
+    """A suggestion carried out: (H, W, 3) uint8 → a new array, or None where it cannot be rendered.
+
+    Args:
+        saliency: (h, w) map of the main subject, 0 … 1, of any resolution; guessed or done without if None.
+    """
     edit = edits().get(suggestion.attribute)
     if edit is None:
         return None

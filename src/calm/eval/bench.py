@@ -95,8 +95,8 @@ def eval_speed(
     """Throughput of ``score`` beside the encoder alone and beside a generate() loop, on the same photos in one run.
 
     ``score`` starts from files: its time includes reading and decoding them. The encoder and the loop are given photos
-    that are already decoded, which favours them: both ratios are lower bounds. The three take turns over parts of the
-    photos after one batch each to warm up, and caches are kept from answering by new hashes.
+    that are already decoded, which favours them: both ratios are lower bounds. After a batch each to warm up, ``score``
+    and the encoder take turns over parts of the photos; the loop follows. New hashes keep caches from answering.
 
     Args:
         generated: photos for the generate() loop, which is slow.
@@ -113,21 +113,7 @@ def eval_speed(
     predictor.encoder_only(warm)
     predictor.generate_loop(warm[:1])
 
-    n = 0
-    score_times: list[float] = []
-    encoder_times: list[float] = []
-    for turn, part in enumerate(progress(list(batches(paths, -(-len(paths) // PARTS))), "timing")):
-        photos_of_turn = [renamed(photo, "encoder") for photo in decode(part, failed)]
-        if not photos_of_turn:
-            continue
-        n += len(photos_of_turn)
-        for scoring in (True, False) if turn % 2 == 0 else (False, True):
-            start = time.perf_counter()
-            if scoring:
-                _score_files(predictor, [photo.path for photo in photos_of_turn], batch_size)
-            else:
-                _encode(predictor, photos_of_turn, batch_size)
-            (score_times if scoring else encoder_times).append(time.perf_counter() - start)
+    n, score_times, encoder_times = _turns(predictor, paths, batch_size, failed)
     looped = [renamed(photo, "loop") for photo in known[:generated]]
     start = time.perf_counter()
     predictor.generate_loop(looped)
@@ -149,6 +135,28 @@ def eval_speed(
         }
         | stamp(predictor)
     )
+
+
+def _turns(
+    predictor: BenchPredictor, paths: Sequence[str], batch_size: int, failed: list[dict[str, str]]
+) -> tuple[int, list[float], list[float]]:
+    """Photos timed, and the seconds of ``score`` and of the encoder in each turn."""
+    n = 0
+    score_times: list[float] = []
+    encoder_times: list[float] = []
+    for turn, part in enumerate(progress(list(batches(paths, -(-len(paths) // PARTS))), "timing")):
+        photos_of_turn = [renamed(photo, "encoder") for photo in decode(part, failed)]
+        if not photos_of_turn:
+            continue
+        n += len(photos_of_turn)
+        for scoring in (True, False) if turn % 2 == 0 else (False, True):
+            start = time.perf_counter()
+            if scoring:
+                _score_files(predictor, [photo.path for photo in photos_of_turn], batch_size)
+            else:
+                _encode(predictor, photos_of_turn, batch_size)
+            (score_times if scoring else encoder_times).append(time.perf_counter() - start)
+    return n, score_times, encoder_times
 
 
 def _score_files(predictor: Model, paths: Sequence[str], batch_size: int) -> None:

@@ -6,14 +6,17 @@ same measure with the comments of other photos: a comment that fits any photo sa
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
 from calm.engine import Answer, Model, comment_task
 from calm.eval.gather import Paths, ask, decode, draw, find, plain, progress, stamp
 from calm.eval.saliency import SaliencySource, saliency_map
-from calm.words.facts import Facts
+from calm.words.facts import Facts, Observation, observe_facts
+from calm.words.parse import sentences
+
+SLACK = 0.3
+"""How far below the beginning of its ramp an observation may lie and still bear a claim out."""
 
 
 def eval_comments(
@@ -33,48 +36,42 @@ def eval_comments(
         keep_texts: return every comment too.
 
     Returns:
-        ``n``, ``grounding`` (as :func:`calm.eval.grounding.grounding` gives it, with the wrong-photo control),
+        ``n``, ``grounding`` (as :func:`calm.eval.grounding.grounding` gives it, with the wrong-photo control; verdicts
+        are compared with the model's own scores), ``per_claim`` (the same for each kind of claim),
         ``distinct_first_sentences`` and ``distinct`` (shares of all, 0–1), ``commonest_first_sentence`` and how often
         it came, ``sentences`` (share of comments with two to four), ``both_sides`` (share that name a strength and a
         weakness), ``failed`` and the model.
 
     Raises:
         DataError: for no photo that can be read.
+        UsageError: for fewer than three, which leave no other photo to compare with.
     """
-    from calm.eval.grounding import grounding
+    from calm.eval.grounding import by_key, from_observations, grounding
 
     paths = draw(find(photos), n, seed)
     failed: list[dict[str, str]] = []
     answers = ask(predictor, paths, comment_task(), "writing", failed)
     texts = [answer.result.comment.text for answer in answers if answer.result and answer.result.comment]
-    facts = _facts([answer.path for answer in answers], saliency, failed)
-    firsts = Counter(first_sentence(text).casefold() for text in texts)
+    scores = [answer.result.score.value for answer in answers if answer.result]
+    evidence = from_observations(_observed([answer.path for answer in answers], saliency, failed))
+    firsts = Counter(next(iter(sentences(text)), "").casefold() for text in texts)
     commonest, times = firsts.most_common(1)[0]
     result = {
         "task": "comments",
         "n": len(texts),
         "seed": seed,
-        "grounding": grounding(texts, facts, seed),
+        "grounding": grounding(texts, evidence, scores, seed=seed),
+        "per_claim": by_key(texts, evidence),
         "distinct_first_sentences": len(firsts) / len(texts),
         "distinct": len({text.casefold() for text in texts}) / len(texts),
         "commonest_first_sentence": {"text": commonest, "times": times},
-        "sentences": sum(2 <= len(split_sentences(text)) <= 4 for text in texts) / len(texts),
+        "sentences": sum(2 <= len(sentences(text)) <= 4 for text in texts) / len(texts),
         "both_sides": sum(_both_sides(answer) for answer in answers) / len(texts),
         "failed": failed,
     }
     if keep_texts:
         result["comments"] = [{"path": answer.path, "text": text} for answer, text in zip(answers, texts, strict=True)]
     return plain(result | stamp(predictor))
-
-
-def split_sentences(text: str) -> list[str]:
-    """Sentences of a text: what ends in a full stop, exclamation or question mark before a space (not "6.5")."""
-    return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence, "" of an empty text."""
-    return next(iter(split_sentences(text)), "")
 
 
 def _both_sides(answer: Answer) -> bool:
@@ -84,13 +81,14 @@ def _both_sides(answer: Answer) -> bool:
     return {-1, 1} <= {aspect.polarity for aspect in answer.result.comment.aspects}
 
 
-def _facts(paths: list[str], saliency: SaliencySource, failed: list[dict[str, str]]) -> list[Facts]:
-    """What can be measured in each photo, in order."""
+def _observed(paths: list[str], saliency: SaliencySource, failed: list[dict[str, str]]) -> list[list[Observation]]:
+    """What can be measured in each photo, in order, with slack."""
     from calm.data.measure import measurements
 
     find_subject = saliency_map(saliency)
     found = []
     for photo in decode(progress(paths, "measuring", len(paths)), failed):
         subject = find_subject(photo.pixels) if find_subject else None
-        found.append(Facts.of(photo.pixels, subject, measurements=measurements(photo.pixels)))
+        facts = Facts.of(photo.pixels, subject, measurements=measurements(photo.pixels))
+        found.append(observe_facts(facts, SLACK))
     return found

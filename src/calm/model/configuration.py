@@ -31,6 +31,8 @@ class CalmConfig(PretrainedConfig):
             are padded with zeros); 0 for none.
         measure_tokens: tokens that the vector becomes.
         qformer_layers, qformer_heads, qformer_hidden, qformer_dropout: shape of each Q-Former.
+        summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
+            paper's queries are the same for every photo).
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model, or None.
     """
@@ -62,6 +64,7 @@ class CalmConfig(PretrainedConfig):
         qformer_heads: int = 6,
         qformer_hidden: int = 768,
         qformer_dropout: float = 0.1,
+        summaries: bool = True,
         head_hidden: int = 384,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
@@ -91,6 +94,7 @@ class CalmConfig(PretrainedConfig):
         self.qformer_heads = qformer_heads
         self.qformer_hidden = qformer_hidden
         self.qformer_dropout = qformer_dropout
+        self.summaries = summaries
         self.head_hidden = head_hidden
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora

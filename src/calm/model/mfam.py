@@ -66,6 +66,9 @@ class Mfam(nn.Module):
                 if queries[b]
             }
         )
+        self.summaries = nn.ModuleDict(
+            {b: nn.Linear(3 * len(self.layers[b]) * width, width) for b in self.qformers} if config.summaries else {}
+        )
         self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
         self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
         if config.measures:
@@ -106,10 +109,11 @@ class Mfam(nn.Module):
                 features = torch.cat([features, crops], dim=1)
                 mask = self._low_mask(features, crop_mask)
             sequence = self.readers[branch](features)
+            summary = self.summaries[branch](summarise(features[:, 0])) if self.summaries else None
             if extra is not None and branch in ("low", "middle"):
                 sequence = torch.cat([sequence, extra], dim=1)
                 mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
-            tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask)))
+            tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
         last = whole[:, index[self.config.thematic_layer]]
         tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
         return tokens
@@ -130,3 +134,10 @@ class Mfam(nn.Module):
 
     def _sized(self, tokens: Tensor) -> Tensor:
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.scale
+
+
+def summarise(features: Tensor) -> Tensor:
+    """Summary token, mean and spread of the patches of each layer, each of unit size: (B, L, N, C) → (B, 3 · L · C)."""
+    patches = features[:, :, 1:].float()
+    parts = [features[:, :, 0].float(), patches.mean(dim=2), patches.std(dim=2)]
+    return torch.cat([F.layer_norm(part, part.shape[-1:]).flatten(1) for part in parts], dim=1).to(features.dtype)

@@ -92,9 +92,14 @@ class QFormer(nn.Module):
             QFormerLayer(width, heads, feature_width, hidden, dropout, eps) for _ in range(layers)
         )
 
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Read ``features`` (B, N, feature_width), where ``mask`` (B, N) is True, into (B, queries, width)."""
+    def forward(self, features: Tensor, mask: Tensor | None = None, summary: Tensor | None = None) -> Tensor:
+        """Read ``features`` (B, N, feature_width), where ``mask`` (B, N) is True, into (B, queries, width).
+
+        ``summary`` (B, width), if given, is added to every query: the question then depends on the photo (ours).
+        """
         queries = self.queries.to(features.dtype).expand(features.shape[0], -1, -1)
+        if summary is not None:
+            queries = queries + summary.unsqueeze(1)
         queries = F.dropout(self.norm(queries), self.dropout, self.training)
         for layer in self.layers:
             queries = layer(queries, features, mask)

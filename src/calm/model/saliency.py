@@ -33,7 +33,7 @@ class SaliencyDecoder(nn.Module):
     @classmethod
     def load(cls, folder: str | Path) -> SaliencyDecoder:
         """The decoder beside a converted ``dinov2-s``."""
-        decoder = cls().eval()
+        decoder = cls().float().eval()
         state = load_file(Path(folder) / "saliency.safetensors")
         decoder.load_state_dict(state, strict=False)
         return decoder.requires_grad_(False)

@@ -9,10 +9,10 @@ import torch
 
 from calm.data.sample import Sample
 from calm.model.modeling import CalmForConditionalGeneration
+from calm.readout import SCORES
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.comment import exchange
 from calm.tasks.lessons import LessonStore
-from calm.train.losses import SCORES
 from calm.words.facts import Facts
 
 

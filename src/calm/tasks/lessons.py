@@ -5,7 +5,6 @@ Every lesson is a pure function of (photo, draw): the store can be built again, 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from calm.data.images import load_photo
 from calm.data.measure import measurements, standardise
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
-from calm.data.views import make_views, normalise
+from calm.data.views import make_views, normalise, squash
 from calm.edits import Applied, make_lesson
 from calm.errors import DataError
 from calm.model.modeling import CalmForConditionalGeneration
@@ -31,19 +30,9 @@ from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, silent
 from calm.words.reading import read_frame
 
-SQUARE = (
-    "exposure",
-    "contrast",
-    "saturation",
-    "white_balance",
-    "tilt",
-    "framing",
-    "vignetting",
-    "subject_emphasis",
-    "colour_harmony",
-    "clutter",
-)
-"""Attributes that a photo can teach that has lost its native pixels (224 × 224 sets): all but sharpness, noise, compression."""
+SQUARE = ("exposure", "contrast", "saturation", "white_balance", "tilt", "vignetting", "colour_harmony")
+"""Attributes taught by photos that have lost their native pixels (224 × 224 sets): those that need no fine detail and
+no map of the subject."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +159,8 @@ def build_lessons(
     queue = [(record, source) for source in sources for record in photos(context, source)]
     order = np.random.default_rng(0).permutation(len(queue))
     todo = [queue[i] for i in order]
-    subjects, vision = functools.cache(Saliency), model.merged_vision()
+    vision = model.merged_vision()
+    subjects = Saliency() if any(source.native for _, source in todo) else None
     total = sum(source.draws for _, source in todo)
 
     def prepare(item: tuple[Record, Source]) -> list[tuple[Labels, np.ndarray]]:
@@ -179,17 +169,27 @@ def build_lessons(
         if all(f"{sha}:{draw}" in store.cache for draw in range(source.draws)):
             return []
         pixels = load_photo(record.path).pixels
-        whole = normalise(make_views(pixels).whole[None], config.image_mean, config.image_std)
-        found = subjects()(whole)[0].numpy()
+        found = None
+        if source.native and subjects:
+            whole = normalise(squash(pixels)[None], config.image_mean, config.image_std)
+            found = subjects(whole)[0].numpy()
         made = []
         for draw in range(source.draws):
             key = f"{sha}:{draw}"
             rng = np.random.default_rng([draw, int(sha[:12], 16)])
             lesson = make_lesson(pixels, rng, attributes=None if source.native else SQUARE, saliency=found)
-            views, mask, measures = look(lesson.pixels)
-            made.append(
-                (Labels(key, sha, lesson.applied, mask.tolist(), [round(float(m), 4) for m in measures]), views)
+            views = make_views(lesson.pixels, config.image_size)
+            labels = Labels(
+                key,
+                sha,
+                lesson.applied,
+                views.crop_mask[: config.crops].tolist(),
+                _rounded(measurements(lesson.pixels)),
+                _rounded(read_frame(lesson.pixels)),
+                (record.captions or (record.group,))[0],
+                source.native,
             )
+            made.append((labels, np.concatenate([views.whole[None], views.crops[: config.crops]])))
         return [item for item in made if item[0].key not in store.cache]
 
     done, seen = 0, set()

@@ -8,11 +8,10 @@ from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.model.heads import EMOTIONS
 from calm.model.modeling import CalmForConditionalGeneration
-from calm.readout import SCORE_QUESTION
+from calm.readout import SCORE_QUESTION, soft_score
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import fill_cache, open_cache
 from calm.tasks.photos import read_whole
-from calm.train.losses import soft_score
 
 
 class ScoreTask(Task):

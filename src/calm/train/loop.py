@@ -21,9 +21,10 @@ from calm.model.checkpoint import freeze_base
 from calm.model.heads import HEADS
 from calm.model.modeling import PARTS, CalmForConditionalGeneration, join
 from calm.model.splice import splice
+from calm.readout import SCORES
 from calm.tasks.base import Task
 from calm.train import state
-from calm.train.losses import SCORES, correlation_loss, head_losses
+from calm.train.losses import correlation_loss, head_losses
 from calm.train.recipe import Stage
 
 

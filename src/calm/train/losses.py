@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCORES = torch.arange(1.0, 11.0)
-"""The scores that a distribution is over."""
+from calm.readout import SCORES
 
 
 def score_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -54,9 +52,3 @@ def head_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[
             known = known[rows]
             losses[name] = F.smooth_l1_loss(output[known], wanted[known], beta=0.5)
     return losses
-
-
-def soft_score(mean: float, spread: float = 0.8) -> Tensor:
-    """A target distribution over 1 … 10: a normal density round ``mean`` (1–10), (10,), sum 1."""
-    density = torch.exp(-0.5 * ((SCORES - mean) / spread) ** 2)
-    return density / density.sum()

@@ -10,10 +10,9 @@ from calm.chat import Chat
 from calm.data.sample import Sample, collate
 from calm.model.heads import HEADS
 from calm.model.modeling import CalmForConditionalGeneration, join
-from calm.readout import score_distribution
+from calm.readout import SCORES, score_distribution
 from calm.tasks.base import Context, Task, task_class
 from calm.train.loop import encode_batch
-from calm.train.losses import SCORES
 from calm.train.recipe import Stage
 
 

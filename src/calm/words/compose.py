@@ -14,12 +14,26 @@ from calm.words.phrases import banks, clause, noun
 from calm.words.questions import QUESTIONS
 from calm.words.verdicts import adjective, verdict
 
-__all__ = ["QUESTIONS", "Said", "compose", "compose_aspect", "compose_comment"]
+__all__ = ["QUESTIONS", "Said", "compose", "compose_aspect", "compose_comment", "compose_description"]
 
 LEANING = 6.0
 """Score from which an observation that depends on the photo is taken for a strength, below for a weakness."""
-RESORTS = {"detail_kept": 0.25, "calm_frame": 0.5, "little_room": 0.5, "good_quality": 0.6, "poor_quality": 0.7, "mood:neutral": 0.5}
+RESORTS = {
+    "detail_kept": 0.25,
+    "calm_frame": 0.5,
+    "little_room": 0.5,
+    "good_quality": 0.6,
+    "poor_quality": 0.7,
+    "mood:neutral": 0.5,
+    "light_left": 0.5,
+    "light_right": 0.5,
+    "light_top": 0.6,
+    "light_bottom": 0.6,
+    "dark_on_bright": 0.6,
+}
 """Weight of observations that are true but tell little, below 1."""
+KNOWN_WEIGHT = 12.0
+"""Weight of faults that an edit is known to have caused."""
 OPEN_WEIGHT = 0.45
 """Weight of observations that depend on the photo."""
 GREAT, POOR = 7.0, 4.6
@@ -60,7 +74,7 @@ WEAKNESSES = (
 RESERVATIONS = (
     "If anything, {clause}.",
     "A small reservation: {clause}.",
-    "Only {noun} could be named against it.",
+    "The only thing against it is {noun}.",
     "One may object that {clause}.",
     "A minor point is {noun}.",
     "Its one small flaw is {noun}.",
@@ -95,7 +109,7 @@ VERDICT_AGAINST = (
 )
 VERDICT_BOTH = (
     "It is {a} photo, with {noun} for it and {against_noun} against it.",
-    "{Clause} and {against}: {a} photo.",
+    "{Clause}, but {against}: {a} photo.",
     "It is {a} picture: {clause}, but {against}.",
     "Weighing {noun} against {against_noun}, it is {a} photo.",
 )
@@ -130,12 +144,14 @@ AWKWARD: frozenset[frozenset[str]] = frozenset(
         "light_top light_left",
         "subject_bright low_key",
         "clear_subject subject_dark",
+        "clear_subject dark_on_bright",
         "clear_subject small_subject",
-        "clear_subject missed_focus",
+        "clear_subject loud_background",
         "one_palette muted_colour",
         "on_third near_edge",
+        "room_around near_edge",
         "on_third cut_off",
-        "sharp missed_focus",
+        "sharp loud_background",
         "sharp poor_quality",
         "calm_frame no_clear_subject",
         "symmetric near_edge",
@@ -168,10 +184,11 @@ def compose(facts: Facts, rng: np.random.Generator) -> Said:
     score = facts.score
     first, opened = opening(facts, rng) if facts.reading else ("", ())
     observations = observe_facts(facts)
-    nearly = observe_facts(facts, slack=0.5)
+    nearly = observe_facts(facts, slack=0.2)
     good: list[Observation] = []
     bad: list[Observation] = []
-    if score is not None and score < LEANING:  # what matters most is chosen first and not limited by the other
+    if (score is not None and score < LEANING) or any(one.caused for one in observations):
+        # What matters most is chosen first, so that the other side does not limit it.
         bad = _choose(observations, -1, score, opened, rng, 2) or _choose(nearly, -1, score, opened, rng, 1)
     good = _choose(observations, 1, score, opened, rng, 2, bad) or _choose(nearly, 1, score, opened, rng, 1, bad)
     if not bad:
@@ -180,8 +197,13 @@ def compose(facts: Facts, rng: np.random.Generator) -> Said:
     return Said(" ".join([part for part in (first, *sentences) if part]), said, opened)
 
 
+def compose_description(facts: Facts, rng: np.random.Generator) -> str:
+    """One sentence on what a photo shows, without judging it."""
+    return opening(facts, rng)[0]
+
+
 def compose_aspect(facts: Facts, aspect: str, rng: np.random.Generator) -> str:
-    """One or two sentences about one aspect of :data:`calm.words.facts.ASPECTS`. Raises :class:`UsageError` for another."""
+    """A sentence or two about one of :data:`calm.words.facts.ASPECTS`; raises :class:`UsageError` for another."""
     if aspect not in ASPECTS:
         raise UsageError(f"expected an aspect of {', '.join(ASPECTS)}, found {aspect!r}; name one of these")
     about = [one for one in observe_facts(facts) if one.aspect in ASPECTS[aspect]]
@@ -235,7 +257,12 @@ def _choose(
     for one in observations:
         if (one.key, polarity) not in banks() or one.polarity == -polarity or _at_odds(one, against):
             continue
-        weight = (0.2 + max(one.strength, 0.0)) * RESORTS.get(one.key, 1.0) * (0.4 if one.key in opened else 1.0)
+        weight = (
+            (0.2 + max(one.strength, 0.0))
+            * _resort(one.key, score)
+            * (0.4 if one.key in opened and not one.caused else 1.0)
+        )
+        weight *= KNOWN_WEIGHT if one.caused else 1.0
         if one.polarity == 0:
             leaning = 1 if score is None or score >= LEANING else -1
             weight *= OPEN_WEIGHT * (1.0 if leaning == polarity or score is None else 0.3)
@@ -247,6 +274,13 @@ def _choose(
         chosen.append(one)
         weighted = [pair for pair in weighted if pair[1].aspect != one.aspect and not _at_odds(pair[1], chosen)]
     return chosen
+
+
+def _resort(key: str, score: float | None) -> float:
+    """Weight of a key by what it tells: technical quality decides where a photo fails, else it comes last."""
+    if key == "poor_quality" and score is not None and score < 4.0:
+        return 1.5
+    return RESORTS.get(key, 1.0)
 
 
 def _at_odds(one: Observation, others: Sequence[Observation]) -> bool:
@@ -310,9 +344,13 @@ def _more(score: float, good: list[Observation], bad: list[Observation], rng: np
 
 
 def _write(
-    forms: Sequence[str], good: Sequence[Observation], bad: Sequence[Observation], score: float | None, rng: np.random.Generator
+    forms: Sequence[str],
+    good: Sequence[Observation],
+    bad: Sequence[Observation],
+    score: float | None,
+    rng: np.random.Generator,
 ) -> str:
-    """One sentence of a form, whose slots are {clause} and {noun} for the first thing and {against} … for the second."""
+    """One sentence of a form: {clause} and {noun} stand for the first thing, {against} … for the second."""
     form = str(rng.choice(forms))
     values: dict[str, str] = {"a": adjective(score, rng)} if score is not None else {}
     for clause_name, noun_name, things in (("clause", "noun", good or bad), ("against", "against_noun", bad)):

@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-FINITE = frozenset(
-    """runs jumps stands walks plays sits rides looks holds climbs leaps carries catches chases watches leaves flies swims
-    bikes tries does takes makes shakes poses lays smiles splashes prepares races follows goes gets attempts hangs wears
-    bounds rolls crosses waits kicks appears chews drinks eats bicycles leads throws lies kneels swings emerges leans
-    sniffs skateboards barks talks fishes licks paddles helps pushes bites dives crouches rests enjoys trots reaches
-    bends pulls grabs drives dances moves comes says passes jogs retrieves hits falls digs performs sleeps relaxes
-    balances uses gives kisses lands returns touches reads surfs hikes squats wades descends crawls treads growls stops
-    observes puts kayaks opens approaches laughs clings picks pokes stretches has have run jump stand walk sit hang
-    climb swim look wear hold eat ride pose chase watch wait smile sleep is are was were exits being frolics gathers collides collide""".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FINITE = _words(
+    """
+    runs jumps stands walks plays sits rides looks holds climbs leaps carries catches chases watches leaves
+    flies swims bikes tries does takes makes shakes poses lays smiles splashes prepares races follows goes
+    gets attempts hangs wears bounds rolls crosses waits kicks appears chews drinks eats bicycles leads throws
+    lies kneels swings emerges leans sniffs skateboards barks talks fishes licks paddles helps pushes bites
+    dives crouches rests enjoys trots reaches bends pulls grabs drives dances moves comes says passes jogs
+    retrieves hits falls digs performs sleeps relaxes balances uses gives kisses lands returns touches reads
+    surfs hikes squats wades descends crawls treads growls stops observes puts kayaks opens approaches laughs
+    clings picks pokes stretches has have run jump stand walk sit hang climb swim look wear hold eat ride pose
+    chase watch wait smile sleep is are was were exits being frolics gathers collides collide
+    """
 )
 """Words that make a caption a sentence rather than a name of what is seen."""
 BASE = frozenset(
@@ -22,22 +30,43 @@ BASE = frozenset(
     | {"carry", "try", "fly", "paddle", "race", "are"}
 )
 """The same verbs as they follow a plural."""
-DETERMINERS = frozenset(
-    "a an the this these two three four five six seven several some many one another someone people his her".split()
+DETERMINERS = _words(
+    """
+    a an the this these two three four five six seven several some many one another someone people his her
+    """
 )
-MANY = frozenset("two three four five six seven several some many people men women children boys girls dogs kids".split())
-PERSONS = frozenset("man woman boy girl child person dog kid baby toddler skier surfer climber cyclist player lady".split())
-PERSONS_MANY = frozenset("men women boys girls children people dogs kids babies players ladies skiers surfers".split())
-PLACING = frozenset(
-    "in on at with of by over under near through from into along across while and to is are for sitting standing running".split()
+MANY = _words(
+    """
+    two three four five six seven several some many people men women children boys girls dogs kids
+    """
 )
-MASS = frozenset(
-    """wool velvet hay guacamole consomme spaghetti dough broccoli mashed-potato ice-cream red-wine espresso eggnog
-    toilet-tissue sunscreen thatch outerwear clothing corn rapeseed carbonara chocolate-sauce chainlink-fence pasta
-    food coral fungus ear-wax salt""".split()
+PERSONS = _words(
+    """
+    man woman boy girl child person dog kid baby toddler skier surfer climber cyclist player lady
+    """
 )
-PLURAL = frozenset(
-    "shorts pants shoes sunglasses jeans trousers maracas binoculars swimming-trunks flowers people".split()
+PERSONS_MANY = _words(
+    """
+    men women boys girls children people dogs kids babies players ladies skiers surfers
+    """
+)
+PLACING = _words(
+    """
+    in on at with of by over under near through from into along across while and to is are for sitting
+    standing running
+    """
+)
+MASS = _words(
+    """
+    wool velvet hay guacamole consomme spaghetti dough broccoli mashed-potato ice-cream red-wine espresso
+    eggnog toilet-tissue sunscreen thatch outerwear clothing corn rapeseed carbonara chocolate-sauce
+    chainlink-fence pasta food coral fungus ear-wax salt
+    """
+)
+PLURAL = _words(
+    """
+    shorts pants shoes sunglasses jeans trousers maracas binoculars swimming-trunks flowers people
+    """
 )
 
 
@@ -63,14 +92,16 @@ def read_content(text: str | None) -> Content:
     words = plain.split()
     named = re.sub(r"^((?:\S+ ){1,9}?)(?:is|are) (\w+ing\b)", r"\1\2", plain)
     verbs = FINITE | BASE if words[0] in MANY else FINITE
-    acts = re.search(r"(?<!with )(?<!of )(?<!and )\b[a-z]{3,}[a-rt-z]s (?:a|an|the|his|her|its|their|up|down|out|over) ", named)
+    acts = re.search(
+        r"(?<!with )(?<!of )(?<!and )\b[a-z]{3,}[a-rt-z]s (?:a|an|the|his|her|its|their|up|down|out|over) ", named
+    )
     if not acts and not verbs.intersection(re.findall(r"[a-z]+", named)):
         return Content(named, plain if plain != named else None)
     return Content(None, plain)
 
 
 def _determined(words: list[str]) -> str:
-    """The caption with an article where it begins with a bare singular: "young girl running" → "a young girl running"."""
+    """The caption with an article where it begins with a bare singular: "girl running" → "a girl running"."""
     singular = next((word for word in words[:6] if word in PERSONS), None)
     several = any(word in PERSONS_MANY for word in words[:5])
     if words[0] in DETERMINERS or singular is None or several:
@@ -106,9 +137,11 @@ def _clean(text: str) -> str:
     return text
 
 
-_COMMON_FIRST = frozenset(
-    """a an the two three four five six several some many man men woman women people person children child boy boys girl
-    girls dog dogs black white brown young small large little old there one this someone group kids kid couple red
-    yellow green blue tan big a football baseball basketball skier snowboarder surfer climber cyclist biker hiker
-    runners players""".split()
+_COMMON_FIRST = _words(
+    """
+    a an the two three four five six several some many man men woman women people person children child boy
+    boys girl girls dog dogs black white brown young small large little old there one this someone group kids
+    kid couple red yellow green blue tan big a football baseball basketball skier snowboarder surfer climber
+    cyclist biker hiker runners players
+    """
 )

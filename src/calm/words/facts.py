@@ -43,7 +43,7 @@ def _kinds() -> dict[str, Kind]:
             "low",
             "high_key strong_contrast soft_light balanced_light subject_bright detail_kept",
             "underexposed overexposed blown_highlights blocked_shadows flat_light harsh_light subject_dark",
-            "low_key light_left light_right light_top light_bottom",
+            "low_key dark_on_bright light_left light_right light_top light_bottom",
             False,
         ),
         (
@@ -55,7 +55,7 @@ def _kinds() -> dict[str, Kind]:
             + " ".join(f"colour:{name}" for name in COLOURS),
             False,
         ),
-        ("sharpness", "low", "separated_subject", "missed_focus", "", False),
+        ("sharpness", "low", "separated_subject", "", "", False),
         ("sharpness", "low", "sharp", "soft motion_blur", "", True),
         ("noise", "low", "clean", "noisy", "", True),
         ("compression", "low", "", "blocky", "", True),
@@ -64,7 +64,7 @@ def _kinds() -> dict[str, Kind]:
         ("framing", "middle", "room_around", "cut_off little_room", "small_subject large_subject", False),
         ("tilt", "middle", "", "tilted", "", True),
         ("vignetting", "middle", "", "dark_corners", "", False),
-        ("background", "middle", "plain_background", "busy_background", "", False),
+        ("background", "middle", "plain_background", "busy_background loud_background", "", False),
         ("subject", "high", "clear_subject", "no_clear_subject split_attention", "", False),
         ("clutter", "high", "calm_frame", "clutter", "", False),
         ("colour_harmony", "high", "", "clashing_colours", "", False),
@@ -110,7 +110,7 @@ _EXCLUSIVE: tuple[tuple[str, str], ...] = (
     ("blown_highlights blocked_shadows harsh_light", "balanced_light soft_light detail_kept"),
     ("flat_light", "strong_contrast harsh_light balanced_light"),
     ("soft_light", "strong_contrast harsh_light"),
-    ("subject_bright", "subject_dark"),
+    ("subject_bright", "subject_dark dark_on_bright"),
     ("light_left", "light_right"),
     ("light_top", "light_bottom"),
     ("black_and_white muted_colour pale_colour", "rich_colour garish_colour many_colours opposite_colours colour_pop"),
@@ -118,14 +118,14 @@ _EXCLUSIVE: tuple[tuple[str, str], ...] = (
     ("warm_colour yellow_cast", "cool_colour blue_cast"),
     ("green_cast", "magenta_cast"),
     ("one_palette", "many_colours opposite_colours clashing_colours"),
-    ("sharp", "soft motion_blur missed_focus"),
-    ("separated_subject", "missed_focus busy_background"),
+    ("sharp", "soft motion_blur"),
+    ("separated_subject plain_background", "loud_background busy_background"),
     ("clean", "noisy"),
     ("place:left", "place:right centred"),
     ("place:right", "centred"),
     ("place:top", "place:bottom"),
     ("centred", "on_third near_edge"),
-    ("room_around", "cut_off near_edge little_room"),
+    ("room_around", "cut_off little_room"),
     ("small_subject", "large_subject"),
     ("plain_background calm_frame", "busy_background clutter"),
     ("clear_subject", "no_clear_subject split_attention"),
@@ -151,6 +151,8 @@ _fill_opposites()
 WELL_LIKED = 6.5
 """Score from which a dark or bright frame is taken for what was meant, unless an edit made it so."""
 
+FAINT = 0.15
+"""Severity up to which an edit is not worth a word."""
 EDIT_KEYS: dict[tuple[str, str], str] = {
     ("exposure", "increase"): "underexposed",
     ("exposure", "decrease"): "overexposed",
@@ -165,10 +167,10 @@ EDIT_KEYS: dict[tuple[str, str], str] = {
     ("compression", "decrease"): "blocky",
     ("tilt", "clockwise"): "tilted",
     ("tilt", "counterclockwise"): "tilted",
-    ("framing", "left"): "cut_off",
-    ("framing", "right"): "cut_off",
-    ("framing", "up"): "cut_off",
-    ("framing", "down"): "cut_off",
+    ("framing", "left"): "near_edge",
+    ("framing", "right"): "near_edge",
+    ("framing", "up"): "near_edge",
+    ("framing", "down"): "near_edge",
     ("framing", "tighter"): "small_subject",
     ("vignetting", "decrease"): "dark_corners",
     ("subject_emphasis", "increase"): "no_clear_subject",
@@ -185,6 +187,7 @@ class Observation:
     Attributes:
         strength: 0 just noticeable … 1 beyond doubt (below 0 with slack: almost true).
         polarity: as its kind says; −1 always where an edit caused it.
+        caused: an edit of the photo is known to have caused it.
     """
 
     aspect: str
@@ -193,6 +196,7 @@ class Observation:
     key: str
     strength: float
     needs_native: bool = False
+    caused: bool = False
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,19 @@ class Facts:
         return "none" if found["no_clear_subject"] > 0 else "several" if found["split_attention"] > 0 else "one"
 
 
+def _caused(facts: Facts) -> dict[str, float]:
+    """Faults that the applied edits caused, with their strength; what a squashed photo cannot show is left out."""
+    found: dict[str, float] = {}
+    for edit in facts.applied:
+        key = EDIT_KEYS.get((edit.attribute, edit.direction))
+        if key == "soft" and "motion" in edit.kind:
+            key = "motion_blur"
+        visible = edit.severity > FAINT and (facts.native or key == "tilted" or not KINDS[key or "soft"].needs_native)
+        if key and visible:
+            found[key] = min(1.0, 0.3 + float(edit.severity))
+    return found
+
+
 def observe_facts(facts: Facts, slack: float = 0.0) -> list[Observation]:
     """Observations that hold of a photo, strongest first.
 
@@ -279,29 +296,26 @@ def observe_facts(facts: Facts, slack: float = 0.0) -> list[Observation]:
     strengths: dict[str, float] = {}
     if facts.reading:
         strengths |= frame_strengths(facts.reading)
-    if facts.native and facts.measurements:
-        strengths |= native_strengths(facts.measurements)
-    strengths |= label_strengths(facts.quality, facts.emotions)
-    for edit in facts.applied:
-        key = EDIT_KEYS.get((edit.attribute, edit.direction))
-        if key == "soft" and "motion" in getattr(edit, "kind", ""):
-            key = "motion_blur"
-        if key and (facts.native or not KINDS[key].needs_native or key == "tilted") and edit.severity > 0.15:
-            strengths[key] = max(strengths.get(key, 0.0), min(1.0, 0.3 + float(edit.severity)))
-            for other in OPPOSITES[key]:
-                if KINDS[other].polarity > 0:
-                    strengths.pop(other, None)
+    strengths |= label_strengths(facts.quality, facts.emotions, facts.reading)
+    own = native_strengths(facts.measurements) if facts.native and facts.measurements else {}
+    strengths |= own
+    caused = _caused(facts)
+    for key, strength in caused.items():
+        strengths[key] = max(strengths.get(key, 0.0), strength)
+        for praise in [other for other in OPPOSITES[key] if KINDS[other].polarity > 0]:
+            strengths.pop(praise, None)
+        strengths.pop("good_quality", None)
     if facts.score is not None and facts.score >= WELL_LIKED:
         for fault, meant in (("underexposed", "low_key"), ("overexposed", "high_key")):
-            if fault in strengths and fault not in {EDIT_KEYS.get((e.attribute, e.direction)) for e in facts.applied}:
+            if fault in strengths and fault not in caused:
                 strengths[meant] = max(strengths.get(meant, -1.0), strengths.pop(fault))
-    caused = {EDIT_KEYS.get((edit.attribute, edit.direction)) for edit in facts.applied}
     found = []
     for key, strength in strengths.items():
         if strength > -slack:
             kind = KINDS[key]
             polarity: Polarity = -1 if key in caused else kind.polarity
-            found.append(Observation(kind.aspect, kind.level, polarity, key, float(strength), kind.needs_native))
+            native = kind.needs_native and (key in own or key in caused)
+            found.append(Observation(kind.aspect, kind.level, polarity, key, float(strength), native, key in caused))
     return sorted(found, key=lambda one: -one.strength)
 
 

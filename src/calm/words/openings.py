@@ -20,14 +20,14 @@ TONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("low_key", ("dark", "low-key", "shadowy")),
     ("high_key", ("bright", "airy")),
     ("harsh_light", ("harshly lit", "hard-lit")),
-    ("flat_light", ("flat", "low-contrast", "hazy")),
+    ("flat_light", ("flat", "low-contrast")),
     ("strong_contrast", ("high-contrast", "contrasty", "strongly lit")),
     ("soft_light", ("softly lit", "gently lit", "soft")),
     ("balanced_light", ("evenly lit", "balanced", "naturally lit")),
 )
 SIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("subject_bright", ("with the light on the subject", "with the subject brighter than the rest")),
-    ("subject_dark", ("with the subject darker than the rest", "with bright surroundings around a darker subject")),
+    ("dark_on_bright", ("with the subject darker than the rest", "with bright surroundings around a darker subject")),
     ("light_left", ("brighter on the left", "with the light on the left side")),
     ("light_right", ("brighter on the right", "with the light on the right side")),
     ("light_top", ("brighter at the top", "with a bright upper part")),
@@ -144,7 +144,7 @@ def opening(facts: Facts, rng: np.random.Generator) -> tuple[str, tuple[str, ...
     content = read_content(facts.content)
     parts = _parts(facts, rng)
     if content.noun and (not content.sentence or rng.random() < 0.6):
-        forms = NOUN
+        forms: tuple[str, ...] = NOUN
         if facts.count != "one":  # the place is that of one subject
             parts = replace(parts, place="")
     elif content.sentence:
@@ -199,11 +199,11 @@ def _parts(facts: Facts, rng: np.random.Generator) -> Parts:
     light, light_key = _first(SIDES, found, rng) if rng.random() < 0.6 else ("", ())
     names = palette(facts)
     joined = " and ".join(names)
-    palette_keys = tuple(f"colour:{name}" for name in names)
+    palette_keys: tuple[str, ...] = tuple(f"colour:{name}" for name in names)
     if "black_and_white" in found:
         tones, colours, palette_keys = "shades of grey", "black and white", ("black_and_white",)
     else:
-        kind, more = "", ()
+        kind, more = "", tuple[str, ...]()
         if found.get("rich_colour", 0) > 0.2:
             kind, more = "rich ", ("rich_colour",)
         elif "muted_colour" in found and not set(names) <= {"white", "grey", "black"}:
@@ -214,7 +214,7 @@ def _parts(facts: Facts, rng: np.random.Generator) -> Parts:
     subject, plural, subject_key = _subject_words(facts, found, rng)
     place_key = tuple(f"place:{_SIDE_KEYS[word]}" for word in (facts.place or "").split() if word in _SIDE_KEYS)
     return Parts(
-        tone=tone or "plain",
+        tone=tone or _plain_tone(facts.reading["mean"]),
         palette=colours,
         tones=tones,
         subject=subject,
@@ -232,6 +232,11 @@ def _parts(facts: Facts, rng: np.random.Generator) -> Parts:
             "ground": ground_key,
         },
     )
+
+
+def _plain_tone(mean: float) -> str:
+    """A word for the light of a frame (mean luma 0–1) of which no observation speaks."""
+    return "rather dark" if mean < 0.42 else "rather bright" if mean > 0.52 else "mid-toned"
 
 
 def _first(

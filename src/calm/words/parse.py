@@ -1,4 +1,4 @@
-"""Reading comments: which aspects a text names, at which level, for or against the photo, and what exactly it claims."""
+"""Reading comments: which aspects a text names, at which level, for or against the photo, and what it claims."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_claims(text: str) -> list[Claim]:
             found.append(Claim(key, polarity, match.start(), match.end()))
     for match in PALETTE.finditer(low):
         colours = [name for name in match.groups() if name]
-        if "black and white" in match.group() or (colours == ["grey"] and "shades of grey" in match.group()):
+        if "black and white" in match.group() or low[: match.end()].endswith("shades of grey"):
             colours = []  # that is no palette but a photo without colour
         found += [Claim(f"colour:{name}", 0, match.start(), match.end()) for name in colours]
     unique: dict[tuple[str, int], Claim] = {}
@@ -89,7 +89,9 @@ def verdict_band(text: str) -> int | None:
     for i, band in enumerate(BANDS):
         for word in band.adjectives:
             ahead = r"(?<!very )" if word in ("good", "weak") else ""
-            for match in re.finditer(rf"\b{ahead}{re.escape(word)} (?:photo|picture|image)", text.lower()):
+            for match in re.finditer(
+                rf"(?<![\w-]){ahead}{re.escape(word)} (?:photo|picture|image)(?! quality)", text.lower()
+            ):
                 found.append((match.start(), i))
         for say in band.says:
             for match in re.finditer(rf"(?<![\w-]){re.escape(say.lower())}(?= ?[.,;]|$)", text.lower()):

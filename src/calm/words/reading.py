@@ -41,16 +41,18 @@ def read_frame(pixels: np.ndarray, saliency: np.ndarray | None = None) -> dict[s
 
     Returns:
         Names to values. Light: ``mean``, ``p1`` … ``p99`` (luma 0–1), ``clip_high``, ``clip_low`` (shares).
-        Colour (CIELAB): ``chroma``, ``chroma90``, ``a``, ``b``, tint of bright parts ``bright_a``, ``bright_b``, deciles
-        ``a10`` … ``b90``, ``hue:NAME`` and ``colour:NAME`` (shares of the frame), ``hue_spread`` (0 one hue, 1 all). Frame: ``left_right``,
-        ``top_bottom`` (differences of luma), ``corners`` (corner minus centre), ``symmetry`` (−1–1), ``edges`` (share of
-        the frame with strong edges). With a saliency map also ``subject_*`` and ``background_*``.
+        Colour (CIELAB): ``chroma`` (mean), ``chroma90``, ``chroma99``, ``a``, ``b`` (means), ``bright_a``, ``bright_b``
+        (of the brightest parts), deciles ``a10`` … ``b90``, ``hue:NAME`` and ``colour:NAME`` (shares of the frame),
+        ``coloured`` (share), ``hue_spread`` (0 one hue, 1 all). Frame: ``left_right``, ``top_bottom`` (differences of
+        luma), ``symmetry`` (−1–1), ``edges`` (share of the frame with strong edges), ``fine`` (log
+        ratio of finest to coarser detail). With a saliency map also
+        ``subject_*``, ``background_*``, ``touch_SIDE`` (share of that side) and ``room`` (share of the frame).
     """
     import cv2
 
     frame = cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     small = cv2.resize(frame, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    luma = small.astype(np.float32) @ np.float32([0.299 / 255, 0.587 / 255, 0.114 / 255])
+    luma = small.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     gradient = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 4
@@ -58,9 +60,21 @@ def read_frame(pixels: np.ndarray, saliency: np.ndarray | None = None) -> dict[s
 
     found = _light(luma, small) | _colour(lab) | _layout(luma)
     found["edges"] = float((detail > 0.06).mean())
+    found["fine"] = _fine(grey * 255)
     if saliency is not None:
         found |= _subject(saliency, luma, lab, detail)
     return found
+
+
+def _fine(grey: np.ndarray) -> float:
+    """How much finer the detail of the sharpest places is at full than at half size (log ratio; below 0 for blur)."""
+    import cv2
+
+    energies = []
+    for image in (grey, cv2.pyrDown(grey)):
+        squares = cv2.Laplacian(image, cv2.CV_32F) ** 2
+        energies.append(np.log(np.percentile(cv2.resize(squares, (14, 14), interpolation=cv2.INTER_AREA), 95) + 0.5))
+    return float(energies[0] - energies[1])
 
 
 def _light(luma: np.ndarray, small: np.ndarray) -> dict[str, float]:
@@ -77,6 +91,7 @@ def _colour(lab: np.ndarray) -> dict[str, float]:
     light, a, b = lab[..., 0], lab[..., 1], lab[..., 2]
     chroma = np.hypot(a, b)
     found = {"chroma": float(chroma.mean()), "chroma90": float(np.percentile(chroma, 90))}
+    found["chroma99"] = float(np.percentile(chroma, 99))
     found |= {"a": float(a.mean()), "b": float(b.mean())}
     for name, plane in (("a", a), ("b", b)):
         low, high = np.percentile(plane, (10, 90))
@@ -118,19 +133,13 @@ def _names(hue: np.ndarray, light: np.ndarray, chroma: np.ndarray) -> np.ndarray
 
 
 def _layout(luma: np.ndarray) -> dict[str, float]:
-    third, corner = GRID // 3, GRID // 6
-    corners = [
-        luma[y, x].mean() for y in (slice(corner), slice(-corner, None)) for x in (slice(corner), slice(-corner, None))
-    ]
-    middle = luma[third:-third, third:-third].mean()
+    third = GRID // 3
     blocks = luma.reshape(28, GRID // 28, 28, GRID // 28).mean(axis=(1, 3))
     centred = blocks - blocks.mean()
     spread = float((centred**2).sum())
     return {
         "left_right": float(luma[:, :third].mean() - luma[:, -third:].mean()),
         "top_bottom": float(luma[:third].mean() - luma[-third:].mean()),
-        "corners": float(np.mean(corners) - middle),
-        "darkest_gain": float(middle - np.max(corners)),
         "symmetry": float((centred * centred[:, ::-1]).sum() / spread) if spread > 1e-6 else 0.0,
     }
 
@@ -156,7 +165,8 @@ def _subject(saliency: np.ndarray, luma: np.ndarray, lab: np.ndarray, detail: np
     heavy = grid * mask
     mass = float(heavy.sum()) or 1.0
     x, y = float((heavy * xs).sum() / mass), float((heavy * ys).sum() / mass)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1] if len(stats) > 1 else np.zeros(1)
     large = areas[areas >= max(0.15 * areas[0], 0.003 * mask.size)] if areas[0] else areas[:0]
     border = {"left": mask[:, :2], "right": mask[:, -2:], "top": mask[:2], "bottom": mask[-2:]}
@@ -165,6 +175,7 @@ def _subject(saliency: np.ndarray, luma: np.ndarray, lab: np.ndarray, detail: np
         "subject_x": x,
         "subject_y": y,
         "subject_share": share,
+        "subject_reach": float((grid > 0.25).mean()),
         "subject_count": float(len(large)),
         "subject_main": float(areas[0] / max(areas.sum(), 1)),
         "subject_mass": float((grid * mask).sum() / total),
@@ -177,6 +188,7 @@ def _subject(saliency: np.ndarray, luma: np.ndarray, lab: np.ndarray, detail: np
     away = grid < 0.2
     if mask.sum() >= 20 and away.sum() >= 200:
         inside = mask.astype(bool)
+        found["subject_luma"] = float(luma[inside].mean())
         found["subject_light"] = float(luma[inside].mean() - luma[away].mean())
         found["subject_colour"] = float(np.hypot(*(lab[inside][:, 1:].mean(0) - lab[away][:, 1:].mean(0))))
         found["subject_detail"] = float(np.log(np.percentile(detail[inside], 80) + 0.005))

@@ -22,8 +22,16 @@ class Band:
 
 
 BANDS: tuple[Band, ...] = (
-    Band(1.0, ("poor", "very weak", "failed"), ("It does not work as a photo", "Very little works here", "It falls far short")),
-    Band(3.2, ("weak", "lacklustre", "unconvincing"), ("It is not convincing", "Little comes together here", "It falls short")),
+    Band(
+        1.0,
+        ("poor", "very weak", "failed"),
+        ("It does not work as a photo", "Very little works here", "It falls far short"),
+    ),
+    Band(
+        3.2,
+        ("weak", "lacklustre", "unconvincing"),
+        ("It is not convincing", "Little comes together here", "It falls short"),
+    ),
     Band(
         4.6,
         ("modest", "below-average", "unremarkable"),
@@ -31,8 +39,16 @@ BANDS: tuple[Band, ...] = (
     ),
     Band(5.5, ("fair", "average", "ordinary"), ("It is all right, no more", "It is about average", "It does its job")),
     Band(6.3, ("good", "pleasing", "solid"), ("It works well", "It is pleasing to look at", "It holds up well")),
-    Band(7.0, ("very good", "strong", "attractive"), ("It works very well", "It stands out", "It is a pleasure to look at")),
-    Band(7.7, ("excellent", "outstanding", "beautiful"), ("It is a rare success", "It is superb", "It could hardly be better")),
+    Band(
+        7.0,
+        ("very good", "strong", "attractive"),
+        ("It works very well", "It stands out", "It is a pleasure to look at"),
+    ),
+    Band(
+        7.7,
+        ("excellent", "outstanding", "beautiful"),
+        ("It is a rare success", "It is superb", "It could hardly be better"),
+    ),
 )
 """Bands in order of score; the medians of PARA fall into the fourth."""
 

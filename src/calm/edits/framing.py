@@ -1,0 +1,247 @@
+"""Framing: a subject without room on one side, or lost in too much of it.
+
+**Sides.** The frame is cut on one side until the subject nearly touches it (severity 0.33) or is itself cut (up to a
+third of it at severity 1). The remedy is to give that side its room back.
+
+**Tighter.** Nothing is added around a photo, because every way of inventing surroundings (mirrored, blended, stretched)
+gives itself away. Instead the edit is drawn only on photos whose subject is small: the frame is cropped so that the
+subject spans exactly as little of it as the severity asks for. A photo without so small a subject does not lend itself
+to it. Its limits: severity is bounded by the photo, and a small subject can be meant, as in a landscape. The
+counterpart, the same kind of photo with a subject of the right size, comes from the chance crops of
+:func:`calm.edits.lesson.make_lesson`, which close in on small subjects in every other lesson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.light import percents
+from calm.edits.subject import Box, guess_saliency, subject_box
+from calm.types import Suggestion
+
+SIDES = ("left", "right", "up", "down")
+OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
+USUAL_CUT = 62.0
+"""Room to give back on a side at severity 1, % of the frame as it is: the middle of what photos call for."""
+NEAR = 0.33
+"""Severity at which the subject all but touches the frame."""
+DEEPEST = 0.34
+"""Share of the subject's own width or height that is cut off at severity 1."""
+FITTING, LOST = 0.52, 0.12
+"""Span of the subject, as a share of the frame, at severity 0 and 1 of "tighter"."""
+
+
+class Framing(Edit):
+    """Crops, decided by the subject's box."""
+
+    attribute = "framing"
+    order = "geometry"
+    rare = ("tighter",)
+
+    def amount(self, direction: str, severity: float) -> float:
+        if direction == "tighter":
+            return 100 * (1 - span(severity) / FITTING)
+        return USUAL_CUT * severity
+
+    def apply(
+        self,
+        photo: np.ndarray,
+        direction: str,
+        severity: float,
+        rng: np.random.Generator,
+        saliency: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Applied | None]:
+        draw = rng.random(4)
+        box = subject_box(saliency)
+        if box is None:
+            return photo, None
+        if direction == "tighter":
+            return self._lost(photo, severity, draw, box) if saliency is not None else (photo, None)
+        return self._cut(photo, direction, severity, draw, box)
+
+    def _cut(
+        self, photo: np.ndarray, side: str, severity: float, draw: np.ndarray, box: Box
+    ) -> tuple[np.ndarray, Applied | None]:
+        room, far = box.room(side), box.room(OPPOSITE[side])
+        own = box.width if side in ("left", "right") else box.height
+        # no subject touches that side already, fills the frame, or has still less room on the other side
+        if room < 0.06 or own > 0.75 or far < 0.08 or box.extent < 0.12:
+            return photo, None
+        close = room * min(severity / NEAR, 1.0) * 0.92
+        deep = max(severity - NEAR, 0.0) / (1 - NEAR)
+        cut = close + deep * (0.08 * room + DEEPEST * own)
+        if cut > 0.62:
+            return photo, None
+        # the other way the frame is cut as well, as far as the subject keeps its room: its aspect must tell nothing
+        ends = [0.0, 1.0]
+        ends[side in ("right", "down")] += -cut if side in ("right", "down") else cut
+        low, high = (box.top, 1 - box.bottom) if side in ("left", "right") else (box.left, 1 - box.right)
+        wanted = float(np.clip(1 - (1 - cut) * np.exp(0.4 * (draw[0] - 0.5)), 0, 1)) * min(1.0, 5 * severity)
+        part = min(wanted / max(low + high, 1e-6), 0.7)
+        others = [part * low, 1 - part * high]
+        columns, rows = (ends, others) if side in ("left", "right") else (others, ends)
+        height, width = photo.shape[:2]
+        frame = photo[
+            round(rows[0] * height) : round(rows[1] * height), round(columns[0] * width) : round(columns[1] * width)
+        ]
+        return frame, Applied(self.attribute, side, 100 * cut / (1 - cut), severity)
+
+    def _lost(
+        self, photo: np.ndarray, severity: float, draw: np.ndarray, box: Box
+    ) -> tuple[np.ndarray, Applied | None]:
+        possible = (FITTING - box.extent) / (FITTING - LOST)
+        if possible < 0.15:
+            return photo, None
+        severity = min(severity, possible, 1.0)
+        # the subject's span of the frame becomes as wanted: keep `share` of both sides, around a point that varies
+        share = min(1.0, box.extent / span(severity))
+        # and a little less of one side, so that the aspect varies; the subject's longer side decides its span
+        less = share * float(np.exp(-0.7 * abs(draw[3] - 0.5)))
+        wide = share if box.width >= box.height or draw[3] < 0.5 else max(less, 1.2 * box.width)
+        tall = share if box.height > box.width or draw[3] >= 0.5 else max(less, 1.2 * box.height)
+        wide, tall = min(wide, share), min(tall, share)
+        height, width = photo.shape[:2]
+        left = _start(box.left, box.right, wide, draw[0])
+        top = _start(box.top, box.bottom, tall, draw[1])
+        cut = photo[
+            round(top * height) : max(round((top + tall) * height), 1),
+            round(left * width) : max(round((left + wide) * width), 1),
+        ]
+        # a wide frame must not be known by its many pixels
+        scale = 1.0 - 0.45 * draw[2]
+        if max(cut.shape[:2]) * scale >= 256:
+            size = max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale))
+            cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+        return cut, Applied(self.attribute, "tighter", self.amount("tighter", severity), severity)
+
+    def render(
+        self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Only "tighter": a crop of the photo's own aspect toward the subject. Room cannot be invented."""
+        if suggestion.direction != "tighter":
+            return None
+        share = float(np.clip(1 - self.wanted(suggestion) / 100, 0.35, 1.0))
+        found = guess_saliency(photo) if saliency is None else np.asarray(saliency, np.float32)
+        weight = np.clip(found - 0.4 * found.max(), 0, None) + 1e-9
+        x = float((weight.sum(0) * np.linspace(0, 1, found.shape[1])).sum() / weight.sum())
+        y = float((weight.sum(1) * np.linspace(0, 1, found.shape[0])).sum() / weight.sum())
+        height, width = photo.shape[:2]
+        rows, columns = max(1, round(height * share)), max(1, round(width * share))
+        top = round(np.clip(y - share / 2, 0, 1 - share) * height)
+        left = round(np.clip(x - share / 2, 0, 1 - share) * width)
+        return photo[top : top + rows, left : left + columns]
+
+    def wordings(self, amount: float) -> Sequence[str]:
+        return tuple(f"{words} of the frame" for words in percents(amount))
+
+    @staticmethod
+    def _side(side: str, place: str, edge: str) -> Phrases:
+        """Sentences for one side. ``side``: as in "on the left"; ``place``: "to the left"; ``edge``: "left edge"."""
+        return Phrases(
+            wrong=(
+                f"The subject is pushed {{too}} close to the {edge}.",
+                f"The subject has {{too}} little room {side}.",
+                f"The frame is {{too}} tight {side}.",
+                f"The framing is {{very}} cramped {side}.",
+                f"The {edge} of the frame cuts {{too}} close to the subject.",
+                f"There is {{a}} lack of room {side}.",
+                f"The subject sits {{too}} near the {edge}.",
+                f"The crop is {{too}} tight at the {edge}.",
+                f"The frame ends {{too}} early {side}.",
+                f"The frame lacks {{amount}} {side}.",
+                f"The composition is {{very}} squeezed against the {edge}.",
+                f"The subject crowds the {edge}, and the framing is {{very}} off.",
+            ),
+            against=(
+                f"This one has less room {side} than the other.",
+                f"Compared with the other photo, the subject is {{too}} close to the {edge}.",
+                f"The other photo leaves the subject room {side}.",
+                f"The other one breathes; this one is {{very}} cramped {side}.",
+                f"This one was cropped {side} by {{amount}}.",
+                f"Before, there was room {side}; now the subject is {{too}} close to the {edge}.",
+                f"The better version shows {{amount}} more {side}.",
+                f"Next to the other, this photo is {{very}} cramped {side}.",
+                f"Both show the same scene, but this one is cut {{too}} tight {side}.",
+                f"The second photo pushes the subject against the {edge}.",
+            ),
+            advice=(
+                f"Leave more room {side}.",
+                f"Give the subject more room {side}.",
+                f"Add {{amount}} {side}.",
+                f"Frame wider {side}, by {{amount}}.",
+                f"Show more {side}.",
+                f"Move the camera {place} to give the subject space.",
+                f"Include {{amount}} more {side}.",
+                f"Do not crop so tightly {side}.",
+                f"Leave {{amount}} more space {side}.",
+                f"Recompose with more space {side}.",
+                f"Keep the subject away from the {edge}.",
+                f"Shift the frame {place} by {{amount}}.",
+            ),
+        )
+
+
+Framing.phrases = {
+    "left": Framing._side("on the left", "to the left", "left edge"),
+    "right": Framing._side("on the right", "to the right", "right edge"),
+    "up": Framing._side("at the top", "upward", "top edge"),
+    "down": Framing._side("at the bottom", "downward", "bottom edge"),
+    "tighter": Phrases(
+        wrong=(
+            "The subject is {too} small in the frame.",
+            "There is {too} much empty space around the subject.",
+            "The framing is {too} wide.",
+            "The subject is {very} lost in its surroundings.",
+            "The frame is {too} loose.",
+            "The camera stood {too} far away.",
+            "The surroundings take up {too} much of the frame.",
+            "The crop is {too} wide, by {amount}.",
+            "There is {a} excess of empty surround.",
+            "The subject fills {too} little of the picture.",
+            "The composition is {too} wide for such a small subject.",
+            "{amount} could be cropped away around the subject.",
+        ),
+        against=(
+            "This one is framed wider than the other.",
+            "Compared with the other photo, the subject is {too} small.",
+            "The other photo is closer to the subject.",
+            "The other one fills the frame; here the subject is {too} small.",
+            "The frame has grown wider by {amount}.",
+            "Before, the subject filled the frame; now it is {very} lost.",
+            "The better version is cropped tighter by {amount}.",
+            "Next to the other, this photo shows {too} much empty surround.",
+            "Both show the same subject, but here it is {too} small.",
+            "The second photo was taken from too far away.",
+        ),
+        advice=(
+            "Crop tighter around the subject.",
+            "Crop away {amount}, closer to the subject.",
+            "Move closer to the subject.",
+            "Zoom in on the subject.",
+            "Frame the subject tighter, by {amount}.",
+            "Get closer and fill the frame.",
+            "Cut away the empty surround, {amount} of it.",
+            "Make the subject {much} larger in the frame.",
+            "Tighten the crop {much}.",
+            "Tighten the frame by {amount}.",
+            "Use a longer lens to fill the frame.",
+            "Crop in {much} on the subject.",
+        ),
+    ),
+}
+
+
+def span(severity: float) -> float:
+    """How much of the frame a subject spans that is too small by that severity."""
+    return FITTING - (FITTING - LOST) * severity
+
+
+def _start(low: float, high: float, share: float, draw: float) -> float:
+    """Where a window of ``share`` of the frame begins that holds low … high, somewhere between its extremes."""
+    least, most = max(0.0, high - share), min(low, 1 - share)
+    middle = (least + most) / 2
+    return float(np.clip(middle + (draw - 0.5) * 0.5 * (most - least), 0.0, 1 - share))

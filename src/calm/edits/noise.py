@@ -1,0 +1,113 @@
+"""Noise: grain of light and of colour, fine or coarse, even or growing with light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from calm.edits.base import Applied, Edit, Phrases
+from calm.types import Suggestion
+
+MOST = 26.0
+"""Standard deviation at severity 1, on 0–255."""
+
+
+class Noise(Edit):
+    """Luma and chroma grain; the amount is the standard deviation over all channels in the midtones."""
+
+    attribute = "noise"
+    order = "sensor"
+    native = True
+
+    def amount(self, direction: str, severity: float) -> float:
+        return MOST * severity
+
+    def apply(
+        self,
+        photo: np.ndarray,
+        direction: str,
+        severity: float,
+        rng: np.random.Generator,
+        saliency: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Applied | None]:
+        return add_noise(photo, self.amount(direction, severity), rng), self.done(direction, severity)
+
+    def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
+        """Bilateral smoothing of luma, stronger smoothing of chroma."""
+        sigma = self.wanted(suggestion) / 255
+        luma, *chroma = cv2.split(cv2.cvtColor(photo, cv2.COLOR_RGB2YCrCb))
+        luma = cv2.bilateralFilter(luma, 7, 2.2 * sigma, 2.0)
+        chroma = [cv2.bilateralFilter(cv2.GaussianBlur(part, (0, 0), 1.2), 9, 2.2 * sigma, 3.0) for part in chroma]
+        return np.clip(cv2.cvtColor(cv2.merge([luma, *chroma]), cv2.COLOR_YCrCb2RGB), 0, 1)
+
+    def wordings(self, amount: float) -> Sequence[str]:
+        levels = "1 level" if round(amount) <= 1 else f"{round(amount)} levels"
+        return tuple(f"{about} {levels}" for about in ("about", "roughly", "some"))
+
+    phrases = {
+        "decrease": Phrases(
+            wrong=(
+                "The photo is {very} noisy.",
+                "There is {a} grain all over the frame.",
+                "There is {a} noise in the picture.",
+                "The image is {very} grainy.",
+                "{a} sensor noise covers the detail.",
+                "The picture is {very} speckled with noise.",
+                "Smooth areas are {very} grainy.",
+                "The noise is {too} strong.",
+                "The noise has a spread of {amount}.",
+                "Grain of {amount} lies over the frame.",
+                "The shadows and plain areas are {very} noisy.",
+                "The sensitivity was {too} high, and grain shows.",
+            ),
+            against=(
+                "This one is noisier than the other.",
+                "Compared with the other photo, this one is {very} grainy.",
+                "The other photo is cleaner.",
+                "The other one is clean; this one is {very} noisy.",
+                "Noise of {amount} has been added.",
+                "Before, plain areas were smooth; now they are {very} grainy.",
+                "The better version is free of grain.",
+                "Next to the other, this photo looks {very} noisy.",
+                "Both show the same scene, but this one has {a} grain.",
+                "The second photo has gained noise.",
+            ),
+            advice=(
+                "Reduce the noise {much}.",
+                "Denoise the photo {much}.",
+                "Lower the ISO to avoid the grain.",
+                "Apply noise reduction.",
+                "Smooth the grain away {much}.",
+                "Take the noise down; it spreads over {amount}.",
+                "Use a lower ISO and a longer exposure.",
+                "Clean up the grain {much}.",
+                "Remove noise of {amount}.",
+                "Filter out the noise.",
+                "Shoot at a lower sensitivity.",
+                "Run a noise filter against a grain of {amount}.",
+            ),
+        ),
+    }
+
+
+def add_noise(photo: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Noise of a standard deviation (0–255) in the midtones, of random grain, share of colour and growth with light."""
+    height, width = photo.shape[:2]
+    grain, colour, poisson = rng.uniform(0.0, 1.0), rng.uniform(0.05, 0.8), rng.uniform(0.0, 1.0)
+    luma = rng.standard_normal((height, width), dtype=np.float32)
+    if grain > 0.35:
+        luma = cv2.GaussianBlur(luma, (0, 0), 0.35 + 0.8 * (grain - 0.35))
+    half = -(-height // 2), -(-width // 2)
+    chroma = rng.standard_normal((*half, 3), dtype=np.float32)
+    if colour > 0.25:
+        chroma = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)
+        pattern = chroma * np.float32(colour / chroma.std()) + (luma / luma.std())[..., None]
+    else:  # a film-like grain, or a sensor without its colour filter
+        pattern = np.repeat(luma[..., None], 3, axis=2)
+    pattern *= np.float32(deviation / 255) / pattern.std()
+    # even noise everywhere, or noise that grows with the root of light (in gamma terms it shows most in the shadows)
+    light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (3, 3), 0)
+    pattern *= np.float32(1 - poisson) + np.float32(poisson) * (1.25 - 0.5 * light)[..., None]
+    return np.clip(photo + pattern, 0, 1)

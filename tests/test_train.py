@@ -1,0 +1,210 @@
+"""Training, judged by what it leaves behind: stages, frozen parts, checkpoints, exact resume, a model that scores."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from parts import SHAPE, write_parts
+from safetensors.torch import load_file
+
+from calm.errors import CheckpointError, ConfigError
+from calm.model.checkpoint import TRAINED, build
+from calm.readout import soft_score
+from calm.train.losses import head_losses, score_loss
+from calm.train.recipe import load_recipe
+from calm.train.run import train
+
+PHOTOS = 12
+
+
+def draw_photo(seed: int, width: int = 300, height: int = 260) -> np.ndarray:
+    """Shapes and texture, bright or dark by the seed: enough for edits to show."""
+    rng = np.random.default_rng(seed)
+    photo = np.full((height, width, 3), rng.integers(40, 200, 3), np.uint8)
+    for _ in range(12):
+        centre = tuple(int(v) for v in rng.integers(0, [width, height]))
+        cv2.circle(photo, centre, int(rng.integers(8, 60)), tuple(int(v) for v in rng.integers(0, 255, 3)), -1)
+    return np.clip(photo + rng.normal(0, 6, photo.shape), 0, 255).astype(np.uint8)
+
+
+def write_data(root: Path) -> None:
+    """A PARA and a folder of native photos in their published layouts."""
+    session = root / "para" / "imgs" / "session1"
+    session.mkdir(parents=True)
+    annotation = root / "para" / "annotation"
+    annotation.mkdir()
+    emotions = ["amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness"]
+    with open(annotation / "aggregation_1.csv", "w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["", "image_label", *emotions, "aesthetic_score"])
+        for i in range(PHOTOS + 2):
+            name = f"iaa_pub{i}_.jpg"
+            cv2.imwrite(str(session / name), cv2.resize(draw_photo(i), (224, 224)))
+            table.writerow([i, name, *([1] * 8), 2.0 + 0.2 * (i % 10)])
+    (annotation / "PARA-GiaaTest.csv").write_text(
+        "imageName,sessionId,semantic,aestheticScore_mean\n"
+        + "".join(f"iaa_pub{i}_.jpg,session1,plant,3.0\n" for i in range(PHOTOS, PHOTOS + 2))
+    )
+    folder = root / "clothing" / "train" / "hat"
+    folder.mkdir(parents=True)
+    for i in range(PHOTOS):
+        cv2.imwrite(str(folder / f"{i}.jpg"), draw_photo(100 + i))
+
+
+def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
+    """Warm-up, adaptation, then words, on tiny random parts."""
+    vision, text = write_parts(folder / "parts")
+    lora = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
+    edits = {"name": "edits", "batch": 4, "options": {"sources": [{"name": "clothing", "draws": 2}]}}
+    score = {"name": "score", "batch": 4, "options": {"cached": True, "flip": False}}
+    tree = {
+        "name": "tiny",
+        "seed": 3,
+        "model": {
+            "vision": vision,
+            "text": text,
+            "image_token": "<image>",
+            "config": SHAPE | {"vision_lora": lora, "text_lora": lora},
+        },
+        "data": {"root": str(folder / "data"), "cache": str(folder / "cache")},
+        "output": str(folder / output),
+        "save_every": 0.0,
+        "stages": [
+            {"name": "warm", "steps": steps, "learn": {"mfam": 1e-3, "heads": 1e-3}, "read": ["heads"], "tasks": [score, edits]},
+            {
+                "name": "adapt",
+                "steps": 2,
+                "learn": {"vision": 1e-3},
+                "read": ["heads"],
+                "tasks": [{"name": "score", "batch": 3, "options": {"flip": True}}],
+            },
+            {
+                "name": "words",
+                "steps": steps,
+                "learn": {"mfam": 1e-3, "language": 1e-3},
+                "read": ["heads", "language"],
+                "tasks": [score, edits],
+            },
+        ],
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, recipe and one finished run."""
+    folder = tmp_path_factory.mktemp("train")
+    write_data(folder / "data")
+    train(recipe(folder))
+    return folder
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_every_stage_left_its_metrics(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["stage"] for row in rows] == ["warm"] * 4 + ["adapt"] * 2 + ["words"] * 4
+    assert all(np.isfinite([v for v in row.values() if isinstance(v, float)]).all() for row in rows)
+    assert {"score/score", "edits/edits", "edits/amounts"} <= set(rows[0])
+    assert {"score/words", "edits/words"} <= set(rows[-1])
+
+
+def test_only_what_learns_changed(folder: Path) -> None:
+    """A stage moves its own parts; the base of encoder and language model is not even saved."""
+    before = load_file(folder / "run" / "checkpoint" / "trained.safetensors")
+    spec = load_recipe(folder / "recipe.yaml").model
+    torch.manual_seed(3)
+    model = build(spec.vision, spec.text, image_token_id=3, **spec.config)
+    fresh = {name: value for name, value in model.state_dict().items() if name in before}
+    moved = {name for name in before if not torch.equal(before[name], fresh[name].float())}
+    assert any(name.startswith("vision.") for name in moved) and any(name.startswith("language") for name in moved)
+    assert all("lora_" in name for name in before if name.startswith(("vision.", "language_model.")))
+
+
+def test_resumed_equals_uninterrupted(folder: Path) -> None:
+    """Interrupted twice, inside a stage and between stages, the run ends with the same bytes."""
+    path = recipe(folder, output="resumed")
+    from calm.train.loop import Trainer
+
+    stops = iter([3, 7])
+    limit = [next(stops)]
+    original = Trainer._log
+
+    def stopping(self: Trainer, row: dict) -> None:
+        original(self, row)
+        limit[0] -= 1
+        if limit[0] == 0:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_log", stopping)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                train(path)
+            limit[0] = next(stops, 0)
+    train(path)
+    assert digest(folder / "resumed" / "model" / TRAINED) == digest(folder / "run" / "model" / TRAINED)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:
+    path = recipe(folder, steps=9)
+    with pytest.raises(CheckpointError, match="name another output folder"):
+        train(path)
+    recipe(folder)
+
+
+def test_a_part_without_adapters_cannot_learn(folder: Path, tmp_path: Path) -> None:
+    tree = yaml.safe_load(recipe(folder).read_text())
+    tree["model"]["config"]["vision_lora"] = None
+    tree["output"] = str(tmp_path / "out")
+    tree["stages"] = [tree["stages"][1]]
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match="give vision_lora in the recipe"):
+        train(path)
+
+
+def test_overrides_and_unknown_keys(folder: Path) -> None:
+    path = folder / "recipe.yaml"
+    spec = load_recipe(path, ["stages.adapt.steps=7", "data.root=/elsewhere"])
+    assert spec.stages[1].steps == 7 and str(spec.data.root) == "/elsewhere"
+    with pytest.raises(ConfigError, match="stages.0.colour"):
+        load_recipe(path, ["stages.warm.colour=red"])
+    with pytest.raises(ConfigError, match="expected key=value"):
+        load_recipe(path, ["nonsense"])
+
+
+def test_soft_score_keeps_its_mean() -> None:
+    for mean in (3.0, 5.37, 8.2):
+        target = soft_score(mean)
+        assert abs(float(target @ torch.arange(1.0, 11.0)) - mean) < 0.02
+        assert abs(float(target.sum()) - 1) < 1e-6
+
+
+def test_score_loss_is_least_at_its_target() -> None:
+    target = soft_score(6.2)[None]
+    at = score_loss(target.log(), target)
+    assert at < score_loss(soft_score(5.2)[None].log(), target)
+    assert at < score_loss(torch.zeros(1, 10), target)
+
+
+def test_absent_targets_teach_nothing() -> None:
+    outputs = {"score": torch.zeros(2, 10, requires_grad=True), "quality": torch.zeros(2, 1, requires_grad=True)}
+    nothing = torch.full((2, 10), torch.nan)
+    half = torch.tensor([[5.0], [torch.nan]])
+    losses = head_losses(outputs, {"score": nothing, "quality": half})
+    assert set(losses) == {"quality"}
+    losses["quality"].backward()
+    assert outputs["quality"].grad[1].item() == 0 and outputs["quality"].grad[0].item() != 0
