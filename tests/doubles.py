@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from calm.data.images import Photo
 
+from calm.data.images import Photo
 from calm.types import LEVELS, UNITS, Aspect, Comment, Score, Suggestion
 
 POISON = 7

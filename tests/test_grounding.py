@@ -94,6 +94,22 @@ def test_the_wrong_photo_control_is_the_mean_over_derangements():
     assert report["supported_wrong"] == pytest.approx(wrong, abs=1e-6)
 
 
+def test_what_nobody_was_asked_is_not_judged():
+    texts, evidences, _ = photos(1)
+    moody = [f"{text} The mood is peaceful." for text in texts]
+    report = grounding(moody, evidences)
+    assert report["claims"] == 3.0 and report["judged"] == 2.0 and report["supported"] == 1.0
+    asked = from_observations([[seen(key) for key in each] + [seen("mood:neutral")] for each in HOLDS])
+    report = grounding(moody, asked)
+    assert report["judged"] == 3.0 and report["contradicted"] == pytest.approx(1 / 3)
+
+
+def test_the_same_measurement_bears_out_what_was_meant():
+    found = evidence([seen("underexposed"), seen("soft")])
+    assert {"low_key", "motion_blur"} <= found.supported
+    assert "underexposed" not in evidence([seen("low_key")]).supported
+
+
 def test_figures_by_key():
     table = by_key(*photos(2)[:2])
     assert table["soft_light"] == {"count": 2, "supported": 1.0, "contradicted": 0.0}

@@ -53,7 +53,7 @@ def write_data(root: Path) -> None:
         "imageName,sessionId,semantic,aestheticScore_mean\n"
         + "".join(f"iaa_pub{i}_.jpg,session1,plant,3.0\n" for i in range(PHOTOS, PHOTOS + 2))
     )
-    folder = root / "clothing" / "train" / "hat"
+    folder = root / "unlabelled"
     folder.mkdir(parents=True)
     for i in range(PHOTOS):
         cv2.imwrite(str(folder / f"{i}.jpg"), draw_photo(100 + i))
@@ -63,7 +63,11 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
     """Warm-up, adaptation, then words, on tiny random parts."""
     vision, text = write_parts(folder / "parts")
     lora = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
-    edits = {"name": "edits", "batch": 4, "options": {"sources": [{"name": "clothing", "draws": 2}]}}
+    edits = {
+        "name": "edits",
+        "batch": 4,
+        "options": {"sources": [{"name": "folder", "folder": "unlabelled", "draws": 2, "native": False}]},
+    }
     score = {"name": "score", "batch": 4, "options": {"cached": True, "flip": False}}
     tree = {
         "name": "tiny",
@@ -78,7 +82,13 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
         "output": str(folder / output),
         "save_every": 0.0,
         "stages": [
-            {"name": "warm", "steps": steps, "learn": {"mfam": 1e-3, "heads": 1e-3}, "read": ["heads"], "tasks": [score, edits]},
+            {
+                "name": "warm",
+                "steps": steps,
+                "learn": {"mfam": 1e-3, "heads": 1e-3},
+                "read": ["heads"],
+                "tasks": [score, edits],
+            },
             {
                 "name": "adapt",
                 "steps": 2,

@@ -406,6 +406,7 @@ def test_a_verdict_is_read_from_free_words(text, band):
         ("acorn", "an acorn", None),
         ("wool", "wool", None),
         ("shoes", "a pair of shoes", None),
+        ("scene", None, None),
         ("", None, None),
         (None, None, None),
     ],

@@ -13,7 +13,7 @@ from torch import Tensor
 from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
-from calm.model.checkpoint import load
+from calm.model.checkpoint import load, load_tokenizer
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
 from calm.model.weights import folder_sha256
@@ -65,11 +65,10 @@ class Predictor:
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype = torch.bfloat16) -> Predictor:
         """A packaged model by name, or one from a folder."""
-        from transformers import AutoTokenizer
-
         folder = model_dir(name)
         model = load(folder, dtype)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        own = (folder / "tokenizer_config.json").is_file()
+        tokenizer = load_tokenizer(str(folder) if own else model.config.text_source)
         image_token = tokenizer.convert_ids_to_tokens(model.config.image_token_id)
         images = CalmImageProcessor.for_config(model.config)
         processor = CalmProcessor(images, tokenizer, image_token, model.config.visual_tokens)
@@ -155,7 +154,9 @@ class Predictor:
             ranked = probabilities[i, :-1].argsort(descending=True)[:most].tolist()
             answers.append(
                 [
-                    to_suggestion(*CLASSES[k], float(strengths[i, k]), float(probabilities[i, k]), int(photo.sha256[:8], 16))
+                    to_suggestion(
+                        *CLASSES[k], float(strengths[i, k]), float(probabilities[i, k]), int(photo.sha256[:8], 16)
+                    )
                     for k in ranked
                     if probabilities[i, k] >= least
                 ]
@@ -164,7 +165,7 @@ class Predictor:
 
     @torch.inference_mode()
     def edit_probabilities(self, photos: Sequence[Photo]) -> np.ndarray:
-        """Calibrated probabilities of every class of :data:`calm.types.CLASSES` and of "nothing to mend" (last): (n, 23)."""
+        """Calibrated probabilities of :data:`calm.types.CLASSES` and, last, of "nothing to mend": (n, 23)."""
         return self._edit_probabilities(self.look(photos)[1]).cpu().numpy()
 
     def _edit_probabilities(self, tokens: dict[str, Tensor]) -> Tensor:

@@ -28,7 +28,7 @@ LETTERS = tuple(chr(ord("A") + i) for i in range(len(CLASSES) + 1))
 def hidden_states(
     model: CalmForConditionalGeneration, chat: Chat, visual: Tensor, question: str, forced: str = ""
 ) -> Tensor:
-    """Last hidden states of ``<visual><question><forced>``: (B, T, D). Every row has the same length, so none is padded."""
+    """Last hidden states of ``<visual><question><forced>``: (B, T, D). Rows have one length, so none is padded."""
     tail = chat.tokenizer(forced, add_special_tokens=False).input_ids if forced else []
     ids = torch.tensor([chat.prompt(question) + tail], device=visual.device).expand(len(visual), -1)
     embeddings = splice(model.get_input_embeddings()(ids), ids, visual, model.config.image_token_id)
@@ -58,7 +58,7 @@ def mend_probabilities(model: CalmForConditionalGeneration, chat: Chat, visual: 
 
 
 def severity(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor, letter: str) -> Tensor:
-    """How strongly the class of ``letter`` shows, 0.1–0.9 by the model's words: (B,), the mean over the digits 1 … 9."""
+    """How strongly the class of ``letter`` shows, 0.1–0.9 by the model's words: (B,), the mean over digits 1 … 9."""
     states = hidden_states(model, chat, visual, MEND_QUESTION, forced=letter)
     probabilities = choice(model, states[:, -1], [chat.token(str(digit)) for digit in range(1, 10)]).exp()
     return probabilities @ (torch.arange(1, 10, device=visual.device) / 10.0)

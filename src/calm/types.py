@@ -43,7 +43,7 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 """What the photographer can do about each attribute."""
 
 CLASSES: tuple[tuple[str, str], ...] = tuple((name, way) for name, ways in DIRECTIONS.items() for way in ways)
-"""Every (attribute, direction), in the order of ``DIRECTIONS``; classifiers over them add one more, "nothing to mend"."""
+"""Every (attribute, direction) of ``DIRECTIONS``; classifiers over them add one more, "nothing to mend"."""
 
 UNITS: dict[str, str | None] = {
     "exposure": "EV",
@@ -60,7 +60,8 @@ UNITS: dict[str, str | None] = {
     "colour_harmony": None,
     "clutter": None,
 }
-"""Unit of a suggestion's amount. px: blur at 1024 px long edge; sd: standard deviation on 0–255; quality: JPEG quality seen."""
+"""Unit of a suggestion's amount. px: blur at 1024 px long edge; sd: standard deviation, 0–255; quality: JPEG quality
+seen."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Aspect:
-    """One aspect of a comment: what it is about, at which level, and whether it speaks for (1) or against (−1) the photo."""
+    """One aspect of a comment: what it is about, its level, and whether it speaks for (1) or against (−1) the photo."""
 
     aspect: str
     level: Level

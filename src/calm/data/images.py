@@ -74,9 +74,13 @@ def load_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS, reference: int
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"expected at most {max_pixels} pixels in {path}, found more ({error}); scale it down") from error
+        raise PhotoError(
+            f"expected at most {max_pixels} pixels in {path}, found more ({error}); scale it down"
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
-        raise PhotoError(f"expected a whole photo in {path}, found it damaged ({error}); restore it from a copy") from error
+        raise PhotoError(
+            f"expected a whole photo in {path}, found it damaged ({error}); restore it from a copy"
+        ) from error
     pixels = _to_srgb(_upright(image))
     return Photo(str(path), _fit(pixels, reference), hashlib.sha256(data).hexdigest(), width, height)
 
@@ -87,7 +91,9 @@ def _read(path: str | Path) -> bytes:
     except FileNotFoundError as error:
         raise PhotoError(f"expected a photo at {path}, found nothing there; check the path") from error
     except IsADirectoryError as error:
-        raise PhotoError(f"expected a photo at {path}, found a folder; name its files or give the folder itself") from error
+        raise PhotoError(
+            f"expected a photo at {path}, found a folder; name its files or give the folder itself"
+        ) from error
     except OSError as error:
         raise PhotoError(f"expected to read {path}, found: {error.strerror or error}; check its permissions") from error
     if not data:

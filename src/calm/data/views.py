@@ -57,7 +57,7 @@ def make_views(pixels: np.ndarray, size: int = SIZE, centre: tuple[float, float]
 
 
 def squash(pixels: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """The whole frame at (size, size, 3) whatever its aspect: averaged down, or interpolated up; unchanged if it fits."""
+    """The whole frame as (size, size, 3) of any aspect: averaged down or interpolated up, unchanged if it fits."""
     height, width = pixels.shape[:2]
     if (height, width) == (size, size):
         return pixels

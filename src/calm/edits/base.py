@@ -48,7 +48,8 @@ class Applied:
 class Phrases:
     """Sentences about an edit, with fields in braces that :mod:`calm.edits.words` fills.
 
-    Fields: ``{too}`` (a little too … far too), ``{very}`` (slightly … strongly), ``{a}`` (a slight … a strong),
+    Fields: ``{too}`` (a little too … far too), ``{very}`` (slightly … strongly, of verbs and participles),
+    ``{quite}`` (slightly … very, of adjectives), ``{a}`` (a slight … a strong),
     ``{much}`` (a little … a lot), and ``{amount}``, in the edit's own wording. A sentence that needs an amount is left
     out where there is none.
 
@@ -72,7 +73,7 @@ class Edit(ABC):
         native: True when it can be learnt only from photos that still have their native pixels.
         conflicts: attributes that it hides or is hidden by: never drawn together.
         rare: directions that few photos lend themselves to; half of the lessons try them first.
-        phrases: its sentences by direction, or by ``kind`` where the words tell kinds apart.
+        phrases: its sentences by direction, and also by ``kind`` where the words tell kinds apart.
     """
 
     attribute: ClassVar[str]
@@ -126,12 +127,12 @@ class Edit(ABC):
         return None
 
     def words_for(self, direction: str, kind: str = "") -> Phrases:
-        """The sentences for a remedy."""
-        return self.phrases[kind] if kind in self.phrases else self.phrases[direction]
+        """The sentences for a remedy; those of the direction where nothing is known of the kind."""
+        return self.phrases.get(kind) or self.phrases[direction]
 
     def kinds(self, direction: str) -> tuple[str, ...]:
-        """Varieties that the words of a direction tell apart."""
-        return tuple(key for key in self.phrases if key not in self.directions) or ("",)
+        """Varieties that the words of a direction tell apart, "" (none told) first."""
+        return ("", *(key for key in self.phrases if key not in self.directions))
 
     def wordings(self, amount: float) -> Sequence[str]:
         """The amount in natural words: "about half a stop"."""

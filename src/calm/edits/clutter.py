@@ -49,7 +49,7 @@ class Clutter(Edit):
                 "There is {a} clutter around the subject.",
                 "There is {too} much going on around the edges.",
                 "Distracting objects crowd the frame {very}.",
-                "The scene is {very} disordered.",
+                "The scene is {quite} disordered.",
                 "Bright bits at the borders pull the eye away.",
                 "The background is {very} littered with small things.",
                 "The picture is {too} busy at its edges.",
@@ -63,9 +63,9 @@ class Clutter(Edit):
                 "The other photo is tidier.",
                 "The other one is calm; this one has distractions at its edges.",
                 "Small distracting things have been added.",
-                "Before, the edges were clean; now they are {very} busy.",
+                "Before, the edges were clean; now they are {quite} busy.",
                 "The better version has a tidier frame.",
-                "Next to the other, this photo looks {very} disordered.",
+                "Next to the other, this photo looks {quite} disordered.",
                 "Both show the same scene, but this one has {a} clutter at its edges.",
                 "The second photo has gained distractions.",
             ),
@@ -89,7 +89,8 @@ class Clutter(Edit):
 
 def _shape(piece: np.ndarray, draw: np.ndarray) -> np.ndarray:
     """(rows, columns) mask 0 … 1 of what stands out from the rim of a piece, so that it looks cut along an outline."""
-    blob = _blob(*piece.shape[:2], draw[1:8])
+    rows, columns = piece.shape[:2]
+    blob = _blob(rows, columns, draw[1:8])
     rim = np.concatenate([piece[0], piece[-1], piece[:, 0], piece[:, -1]]).mean(0)
     apart = cv2.GaussianBlur(np.abs(piece - rim).max(2), (0, 0), max(piece.shape[:2]) / 40)
     typical = float(np.percentile(apart, 40))

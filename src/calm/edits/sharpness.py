@@ -38,12 +38,10 @@ class Sharpness(Edit):
         return _blur(photo, kernel), self.done(direction, severity, kind)
 
     def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
-        """Two rounds of Van Cittert's deconvolution, held between the tones around each pixel so that nothing rings."""
+        """A round of Van Cittert's deconvolution, held between the tones around each pixel so that nothing rings."""
         width = self.wanted(suggestion) * max(photo.shape[:2]) / REFERENCE
         sigma = float(np.clip(width / 4, 0.4, 6.0))
-        sharp = photo
-        for _ in range(2):
-            sharp = sharp + 0.8 * (photo - cv2.GaussianBlur(sharp, (0, 0), sigma))
+        sharp = photo + 0.8 * (photo - cv2.GaussianBlur(photo, (0, 0), sigma))
         around = np.ones((3, 3), np.uint8)
         room = np.float32(0.04)
         return np.clip(sharp, cv2.erode(photo, around) - room, cv2.dilate(photo, around) + room).clip(0, 1)
@@ -53,6 +51,44 @@ class Sharpness(Edit):
         return tuple(f"{about} {pixels}" for about in ("about", "roughly", "some"))
 
     phrases = {
+        "increase": Phrases(
+            wrong=(
+                "The photo is {very} blurred.",
+                "The photo is {too} soft.",
+                "The sharpness is {too} low.",
+                "There is {a} blur over the frame.",
+                "Fine detail is {very} blurred.",
+                "There is {a} lack of sharpness.",
+                "Edges run over {amount}.",
+                "The detail is {very} smeared.",
+                "The contours are {too} soft.",
+                "It is {very} lacking in crisp detail.",
+            ),
+            against=(
+                "This one is {very} less sharp than the other.",
+                "Compared with the other photo, this one is {very} blurred.",
+                "The other photo is sharper.",
+                "The other one shows crisp detail; this one is {very} blurred.",
+                "Detail has been lost to a blur of {amount}.",
+                "Before, contours were crisp; now they are {too} soft.",
+                "The better version is sharper.",
+                "Next to the other, the detail here is {very} smeared.",
+                "Both show the same scene, but this one is {very} blurred.",
+                "The second photo has lost its sharpness.",
+            ),
+            advice=(
+                "Sharpen the photo {much}.",
+                "Increase the sharpness {much}.",
+                "Bring out more detail by sharpening {much}.",
+                "Focus carefully and hold the camera still.",
+                "Get a sharper picture; the blur is {amount} wide.",
+                "Sharpen the picture against a blur of {amount}.",
+                "Make the contours {much} crisper.",
+                "Improve the sharpness {much}.",
+                "Take it again, sharp this time.",
+                "Aim for crisper detail.",
+            ),
+        ),
         "defocus": Phrases(
             wrong=(
                 "The photo is {very} out of focus.",
@@ -61,22 +97,22 @@ class Sharpness(Edit):
                 "There is {a} defocus blur.",
                 "The details are {very} blurred by a missed focus.",
                 "Edges are {too} soft; the focus was missed.",
-                "The image is {very} unsharp.",
+                "The image is {quite} unsharp.",
                 "Fine detail is {very} smeared in all directions.",
                 "The focus blur spans {amount}.",
-                "It is {very} soft; points have spread to {amount}.",
-                "Nothing in the frame is really sharp; it is {very} defocused.",
+                "It is {quite} soft; points have spread to {amount}.",
+                "The frame is not really sharp; it is {very} defocused.",
                 "The lens was {very} out of focus.",
             ),
             against=(
                 "This one is softer than the other.",
                 "Compared with the other photo, this one is {very} out of focus.",
                 "The other photo is in focus.",
-                "The other one is crisp; this one is {very} unsharp.",
+                "The other one is crisp; this one is {quite} unsharp.",
                 "Sharpness has been lost to a defocus of {amount}.",
                 "Before, the edges were crisp; now they are {too} soft.",
                 "The better version is in focus.",
-                "Next to the other, this photo looks {very} soft.",
+                "Next to the other, this photo looks {quite} soft.",
                 "Both show the same scene, but this one is {very} defocused.",
                 "The second photo has lost its focus.",
             ),
@@ -103,7 +139,7 @@ class Sharpness(Edit):
                 "There is {a} blur from camera shake.",
                 "The details are {very} smeared in one direction.",
                 "Edges are {very} streaked by movement.",
-                "The image is {very} shaky.",
+                "The image is {quite} shaky.",
                 "Fine detail is {very} dragged along one way.",
                 "The motion blur spans {amount}.",
                 "It is {very} smeared by a movement of {amount}.",

@@ -36,6 +36,11 @@ STRENGTHS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         ("clearly", "noticeably", "visibly"),
         ("strongly", "heavily", "severely"),
     ),
+    "quite": (
+        ("slightly", "somewhat", "a little"),
+        ("clearly", "noticeably", "visibly"),
+        ("very", "extremely"),
+    ),
     "a": (
         ("a slight", "a faint", "a mild"),
         ("a clear", "a noticeable", "a visible"),
@@ -44,7 +49,7 @@ STRENGTHS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
     "much": (
         ("a little", "slightly", "a touch"),
         ("noticeably", "quite a bit", "clearly"),
-        ("a lot", "considerably", "strongly"),
+        ("a lot", "considerably", "a good deal"),
     ),
 }
 """Words of strength for severities below 0.33, below 0.66 and above."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calm.errors import UsageError
-from calm.words.facts import OPPOSITES, Observation
+from calm.words.facts import KINDS, OPPOSITES, Observation
 from calm.words.parse import DARK, claims, sentences, verdict_band
 
 RESAMPLES = 1000
@@ -26,13 +26,27 @@ class Evidence:
     Attributes:
         supported: keys that hold, or almost hold.
         contradicted: keys that cannot be true because something opposite clearly holds.
+        blind: keys that nothing known of the photo can speak of; claims of these are not judged.
     """
 
     supported: frozenset[str]
     contradicted: frozenset[str]
+    blind: frozenset[str] = frozenset()
 
 
-def evidence(nearly: Iterable[Observation]) -> Evidence:
+IMPLIED: dict[str, str] = {
+    "underexposed": "low_key",
+    "overexposed": "high_key",
+    "muted_colour": "pale_colour",
+    "many_colours": "clashing_colours",
+    "soft": "motion_blur",
+}
+"""What is measured (left) bears out a claim (right) that is the same to a measurement and differs by what was meant."""
+LABELLED = ("mood", "quality")
+"""Aspects that only people's labels can speak of."""
+
+
+def evidence(nearly: Iterable[Observation], blind: Iterable[str] = ()) -> Evidence:
     """Evidence from the observations of a photo, taken with a slack of about 0.3.
 
     A claim is supported by an observation of its key. It is contradicted when it does not hold itself while one of its
@@ -40,12 +54,12 @@ def evidence(nearly: Iterable[Observation]) -> Evidence:
     """
     strengths = {one.key: one.strength for one in nearly}
     denied = {other for key, strength in strengths.items() if strength > 0 for other in OPPOSITES[key]}
-    supported = set(strengths)
+    supported = set(strengths) | {IMPLIED[key] for key in strengths if key in IMPLIED}
     if supported & {"underexposed", "low_key"}:
         supported.add(DARK)
     if {"overexposed", "high_key"} & {key for key, strength in strengths.items() if strength > 0}:
         denied.add(DARK)
-    return Evidence(frozenset(supported), frozenset(denied - supported))
+    return Evidence(frozenset(supported), frozenset(denied - supported), frozenset(blind))
 
 
 def grounding(
@@ -66,9 +80,10 @@ def grounding(
         permutations: how many of each.
 
     Returns:
-        ``photos``, ``claims`` (a comment, mean), ``supported`` and ``contradicted`` (shares of claims, mean over photos
-        whose comment claims anything), the same of wrong photos (``supported_wrong``, ``contradicted_wrong``), the
-        differences with ``…_low`` and ``…_high`` (bootstrap 95 %) and ``…_p`` (one-sided permutation test),
+        ``photos``, ``claims`` (a comment, mean), ``judged`` (those that the evidence can speak of), ``supported`` and
+        ``contradicted`` (shares of judged claims, mean over photos whose comment has any), the same of wrong photos
+        (``supported_wrong``, ``contradicted_wrong``), the differences with ``…_low`` and ``…_high`` (bootstrap 95 %)
+        and ``…_p`` (one-sided permutation test),
         ``distinct_first`` and ``distinct`` (shares), ``sentences`` (mean), ``verdicts`` (share with one) and
         ``verdict_srcc`` (None where fewer than three have one or all are alike).
 
@@ -76,11 +91,16 @@ def grounding(
         UsageError: for fewer than three photos or lists of different lengths.
     """
     _check(texts, evidences, scores)
-    said = [claims(text) for text in texts]
+    everything = [claims(text) for text in texts]
+    said = [found - one.blind for found, one in zip(everything, evidences, strict=True)]
     right, wrong = _matrices(said, evidences)
     rng = np.random.default_rng(seed)
     made = np.flatnonzero([bool(one) for one in said])
-    report: dict[str, float | int | None] = {"photos": len(texts), "claims": float(np.mean([len(one) for one in said]))}
+    report: dict[str, float | int | None] = {
+        "photos": len(texts),
+        "claims": float(np.mean([len(one) for one in everything])),
+        "judged": float(np.mean([len(one) for one in said])),
+    }
     report |= _compare("supported", right, made, rng, permutations, sign=1)
     report |= _compare("contradicted", wrong, made, rng, permutations, sign=-1)
     firsts = [(sentences(text) or [""])[0].lower() for text in texts]
@@ -90,9 +110,14 @@ def grounding(
     return report | _verdicts(texts, scores)
 
 
-def from_observations(observations: Sequence[Iterable[Observation]]) -> list[Evidence]:
-    """Evidence of several photos from their observations (with slack)."""
-    return [evidence(each) for each in observations]
+def from_observations(observations: Sequence[Sequence[Observation]]) -> list[Evidence]:
+    """Evidence of several photos from their observations (with slack).
+
+    Where no photo of all has an observation of mood, or of quality, nobody was asked: claims of these are not judged.
+    """
+    told = {one.aspect for each in observations for one in each}
+    blind = [key for key, kind in KINDS.items() if kind.aspect in LABELLED and kind.aspect not in told]
+    return [evidence(each, blind) for each in observations]
 
 
 def _check(texts: Sequence[str], evidences: Sequence[Evidence], scores: Sequence[float] | None) -> None:
@@ -170,7 +195,7 @@ def by_key(texts: Sequence[str], evidences: Sequence[Evidence]) -> Mapping[str, 
     _check(texts, evidences, None)
     counts: dict[str, list[tuple[bool, bool]]] = {}
     for text, one in zip(texts, evidences, strict=True):
-        for key in claims(text):
+        for key in claims(text) - one.blind:
             counts.setdefault(key, []).append((key in one.supported, key in one.contradicted))
     return {
         key: {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from calm.chat import TEMPLATE
 from calm.errors import WeightsError
 from calm.model.configuration import CalmConfig
 from calm.model.modeling import CalmForConditionalGeneration
@@ -30,6 +31,15 @@ def source_dir(source: str) -> str:
     if source.startswith("packaged:"):
         return str(packaged_dir(source.removeprefix("packaged:")))
     return source
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a language model, with this project's chat template."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source_dir(source))
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
 
 
 def build(vision: str, text: str, dtype: torch.dtype = torch.bfloat16, **settings: Any) -> CalmForConditionalGeneration:

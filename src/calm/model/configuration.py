@@ -34,7 +34,8 @@ class CalmConfig(PretrainedConfig):
         summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
             paper's queries are the same for every photo).
         image_token_id: placeholder in the prompt, one for each visual token.
-        vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model, or None.
+        vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
+            or None.
     """
 
     model_type = "calm"

@@ -69,6 +69,9 @@ class Mfam(nn.Module):
         self.summaries = nn.ModuleDict(
             {b: nn.Linear(3 * len(self.layers[b]) * width, width) for b in self.qformers} if config.summaries else {}
         )
+        for summary in self.summaries.values():
+            nn.init.zeros_(summary.weight)
+            nn.init.zeros_(summary.bias)
         self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
         self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
         if config.measures:

@@ -108,7 +108,7 @@ class CalmProcessor(ProcessorMixin):
         return Chat(self.tokenizer, self.tokenizer.convert_tokens_to_ids(self.image_token), self.visual_tokens)
 
     def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:  # noqa: ANN401
-        """Photos and one question each (or one for all) → ``views``, ``crop_mask``, ``measures``, ``input_ids``, ``attention_mask``."""
+        """Photos and a question each (or one for all) → the model's inputs by name."""
         inputs = dict(self.image_processor(images, **kwargs)) if images is not None else {}
         if text is not None:
             count = len(inputs["views"]) if inputs else 1

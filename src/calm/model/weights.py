@@ -88,14 +88,14 @@ def file_sha256(path: str | Path) -> str:
 
 
 def cache_dir() -> Path:
-    """Folder of everything that can be made again: ``$CALM_CACHE``, else ``$XDG_CACHE_HOME/calm``, else ``~/.cache/calm``."""
+    """Folder of what can be made again: ``$CALM_CACHE``, else ``$XDG_CACHE_HOME/calm``, else ``~/.cache/calm``."""
     if "CALM_CACHE" in os.environ:
         return Path(os.environ["CALM_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "calm"
 
 
 def packaged_dir(name: str) -> Path:
-    """Folder with the converted part ``dinov2-s`` (encoder and ``saliency.safetensors``) or ``smollm2`` (model and tokenizer).
+    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``) or ``smollm2`` (with its tokenizer).
 
     Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
     beside its place and moved there in one step.

@@ -17,8 +17,8 @@ from calm.data.sample import Sample
 from calm.errors import UsageError
 
 if TYPE_CHECKING:
-    from calm.model.modeling import CalmForConditionalGeneration
     from calm.model.configuration import CalmConfig
+    from calm.model.modeling import CalmForConditionalGeneration
 
 
 @dataclass(frozen=True)

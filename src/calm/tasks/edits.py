@@ -24,7 +24,8 @@ class EditsTask(Task):
 
     Args:
         store: name of a store of encoded lessons.
-        sources: photos that the store is built from, fields of :class:`calm.tasks.lessons.Source`; none takes it as it is.
+        sources: photos that the store is built from, fields of :class:`calm.tasks.lessons.Source`; none takes it
+            as it is.
         split: ``train`` or ``validation``, by photo.
     """
 

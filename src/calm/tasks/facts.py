@@ -52,7 +52,9 @@ class FactsStore:
         for start in range(0, len(todo), batch):
             part = todo[start : start + batch]
             pixels = [load_photo(record.path).pixels for record in part]
-            frames = normalise(np.stack([squash(p, config.image_size) for p in pixels]), config.image_mean, config.image_std)
+            frames = normalise(
+                np.stack([squash(p, config.image_size) for p in pixels]), config.image_mean, config.image_std
+            )
             maps = saliency(frames).numpy()
             with open(self.path, "a") as stream:
                 for record, photo, found in zip(part, pixels, maps, strict=True):

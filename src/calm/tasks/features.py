@@ -33,7 +33,8 @@ def fill_cache(
     photos: Sequence[tuple[str, str]],
     flipped: bool,
     batch: int = 32,
-) -> int:
+    report: Report = silent,
+) -> None:
     """Encode the photos (sha256, path) that ``cache`` does not hold yet."""
     todo = list({sha: path for sha, path in photos if sha not in cache}.items())
     config = context.config

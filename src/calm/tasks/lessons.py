@@ -44,7 +44,7 @@ class Source:
         draws: lessons a photo.
         limit: photos at most, chosen by hash; 0 for all.
         native: the photos have native pixels, so that sharpness, noise and compression can be learnt from them.
-        floor: only photos scored at least that (1–10), where the set has scores: edits of poor photos teach wrong labels.
+        floor: only photos scored at least that (1–10), where the set has scores: poor photos have faults of their own.
     """
 
     name: str
@@ -110,9 +110,7 @@ class LessonStore:
         """Keys of one split, in the order they were made. Raises :class:`DataError` when there is none."""
         keys = [key for key, labels in self.labels.items() if labels.split == split and key in self.cache]
         if not keys:
-            raise DataError(
-                f"expected encoded lessons in {self.path.parent}, found none; give the task its sources"
-            )
+            raise DataError(f"expected encoded lessons in {self.path.parent}, found none; give the task its sources")
         return keys
 
     def read(self, key: str) -> tuple[Sample, Labels]:

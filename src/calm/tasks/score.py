@@ -58,7 +58,7 @@ class ScoreTask(Task):
             cache = self.caches[flipped]
             sample.features = cache.read([record.sha256])[0]
         else:
-            whole = read_whole(record.path)
+            whole = read_whole(record.path, self.context.config.image_size)
             sample.views = (whole[:, ::-1] if flipped else whole)[None].copy()
         sample.question = SCORE_QUESTION
         sample.answer = f"{record.score:.1f}"

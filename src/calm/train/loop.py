@@ -117,7 +117,7 @@ def batch_losses(
 
 
 def encode_batch(model: CalmForConditionalGeneration, batch: Batch, keep_encoder: bool) -> dict[str, Tensor]:
-    """Branch tokens of a batch, from cached features where it has them. ``keep_encoder``: no gradient in the encoder."""
+    """Branch tokens of a batch, from cached features where there are any. ``keep_encoder``: it needs no gradient."""
     if batch.features is not None:
         seen = {"whole": batch.features}
     elif batch.lesson is not None:

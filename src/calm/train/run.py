@@ -11,22 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calm.chat import TEMPLATE, Chat
-from calm.model.checkpoint import build, freeze_base, save_trained, source_dir
+from calm.chat import Chat
+from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_trained
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
 from calm.train.loop import Trainer
 from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
-
-
-def load_tokenizer(source: str):  # noqa: ANN201 - the class is imported lazily
-    """The tokenizer of a language model, with this project's chat template."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source_dir(source))
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
 
 
 def new_model(spec: ModelSpec, seed: int) -> tuple[CalmForConditionalGeneration, Chat]:
@@ -115,9 +106,6 @@ class Report:
         left = (self.steps[row["stage"]] - row["step"]) * pace / 60
         words = "  ".join(f"{n} {v:.3f}" for n, v in means.items())
         checks = "  ".join(f"{n} {v:.4f}" for r in self.recent for n, v in r.items() if n.startswith("validation"))
-        print(
-            f"{row['stage']} {row['step']}/{self.steps[row['stage']]}  {pace:.2f} s/step  {left:.0f} min left  {words}  {checks}",
-            file=sys.stderr,
-            flush=True,
-        )
+        place = f"{row['stage']} {row['step']}/{self.steps[row['stage']]}"
+        print(f"{place}  {pace:.2f} s/step  {left:.0f} min left  {words}  {checks}", file=sys.stderr, flush=True)
         self.recent.clear()

@@ -55,7 +55,7 @@ KIND = (
     "At least {clause}.",
     "To its credit, {clause}.",
     "One good thing is {noun}.",
-    "In its favour there is {noun}.",
+    "In its favour: {noun}.",
     "A saving grace is {noun}.",
 )
 """For poor photos: one true kind word."""
@@ -257,6 +257,9 @@ def _choose(
     for one in observations:
         if (one.key, polarity) not in banks() or one.polarity == -polarity or _at_odds(one, against):
             continue
+        odd = polarity > 0 and any(frozenset((one.key, key)) in AWKWARD for key in opened)
+        if not one.caused and (odd or OPPOSITES[one.key].intersection(opened)):
+            continue
         weight = (
             (0.2 + max(one.strength, 0.0))
             * _resort(one.key, score)
@@ -315,7 +318,8 @@ def _layout(
     kind_first = score >= 5.5 or rng.random() < 0.3
     plain = [write(praise, True, False), write(blame, False, True)]
     if not kind_first:
-        plain = [write(WEAKNESSES, False, True), write(KIND, True, False)]
+        alone = [form for form in WEAKNESSES if not form.startswith(("But", "However"))]
+        plain = [write(alone, False, True), write(KIND, True, False)]
     layouts = [
         lambda: [*plain, verdict(score, rng)],
         lambda: [*plain, verdict(score, rng)],

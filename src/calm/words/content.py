@@ -56,6 +56,8 @@ PLACING = _words(
     standing running
     """
 )
+GENERIC = _words("scene object photo picture image thing")
+"""Names of classes that tell nothing of what is seen."""
 MASS = _words(
     """
     wool velvet hay guacamole consomme spaghetti dough broccoli mashed-potato ice-cream red-wine espresso
@@ -82,6 +84,8 @@ def read_content(text: str | None) -> Content:
     """Split a caption or class phrase into a form for sentences; both None when there is nothing to say."""
     words = _clean(text or "").split()
     if not words or len(words) > 24:
+        return Content(None, None)
+    if " ".join(words) in GENERIC:
         return Content(None, None)
     if words[0] == "there" and words[1:2] in (["is"], ["are"]):
         words = words[2:]

@@ -47,7 +47,7 @@ CLAIMS: tuple[tuple[str, int, str], ...] = (
         r"|well[- ]exposed|(?:balanced|even|good) (?:exposure|light)|natural light"
         r"|evenly lit|naturally lit",
     ),
-    ("soft_light", 1, r"(?:soft|gentle) light|light is (?:soft|gentle)|softly lit|gently lit"),
+    ("soft_light", 1, r"(?:soft|gentle) light|light is (?:soft|gentle)|softly lit|gently lit|soft-toned"),
     ("high_key", 1, r"(?:bright|light) and airy|airy|high[- ]key"),
     (
         "strong_contrast",

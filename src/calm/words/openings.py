@@ -22,7 +22,7 @@ TONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("harsh_light", ("harshly lit", "hard-lit")),
     ("flat_light", ("flat", "low-contrast")),
     ("strong_contrast", ("high-contrast", "contrasty", "strongly lit")),
-    ("soft_light", ("softly lit", "gently lit", "soft")),
+    ("soft_light", ("softly lit", "gently lit", "soft-toned")),
     ("balanced_light", ("evenly lit", "balanced", "naturally lit")),
 )
 SIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -96,6 +96,15 @@ LOOSE = (
     "{A_tone} view in {palette}, heaviest {place}{light}.",
 )
 """Forms without content for photos without one clear subject."""
+BARE = (
+    "{A_tone} photo in {palette}{light}.",
+    "{Tones} fill {a_tone} frame{light}.",
+    "The frame is {tone}, in {palette}{light}.",
+    "In {palette}, this is {a_tone} photo{light}.",
+    "{A_tone} scene, mainly in {palette}{light}.",
+    "{Tones} rule {a_tone} picture{light}.",
+)
+"""Forms for photos of which neither content nor subject is known."""
 GROUND = (
     "{Subject} {sits} {place} against {ground}, in {a_tone} frame of {palette}.",
     "{A_tone} picture in {palette}: {subject} {place}, against {ground}.",
@@ -153,7 +162,7 @@ def opening(facts: Facts, rng: np.random.Generator) -> tuple[str, tuple[str, ...
         forms = LOOSE
     else:
         forms = GROUND if parts.ground and rng.random() < 0.45 else PLAIN
-    usable = [form for form in forms if _fits(form, parts)] or ["{A_tone} photo in {palette}{light}."]
+    usable = [form for form in forms if _fits(form, parts)] or BARE
     form = str(rng.choice(usable))
     return _write(form, parts, content), _mentioned(form, parts)
 
