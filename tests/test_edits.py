@@ -335,7 +335,7 @@ def test_other_text_is_no_advice():
 
 @pytest.mark.parametrize(("attribute", "direction"), CLASSES)
 def test_suggestions_agree_with_their_words(attribute, direction):
-    made = to_suggestion(attribute, direction, 0.5, 0.8, seed=7)
+    made = to_suggestion((attribute, direction), 0.5, 0.8, seed=7)
     assert (made.attribute, made.direction, made.unit, made.level) == (
         attribute,
         direction,
@@ -343,7 +343,7 @@ def test_suggestions_agree_with_their_words(attribute, direction):
         LEVELS[attribute],
     )
     assert parse_advice(made.text) == (attribute, direction)
-    assert made == to_suggestion(attribute, direction, 0.5, 0.8, seed=7)
+    assert made == to_suggestion((attribute, direction), 0.5, 0.8, seed=7)
 
 
 # ------------------------------------------------------------------------------------------------ lessons

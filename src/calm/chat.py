@@ -53,11 +53,11 @@ class Chat:
             the last prompt token, whose logits predict the first token of the answer.
         """
         end = self.tokenizer.eos_token_id
-        rows, starts = [], []
-        for question, answer in exchanges:
-            prompt = self.prompt(question)
-            starts.append(len(prompt) - 1)
-            rows.append((prompt, [*self.tokenizer(answer, add_special_tokens=False).input_ids, end]))
+        rows: list[tuple[list[int], list[int]]] = []
+        starts = []
+        for question, words in exchanges:
+            starts.append(len(self.prompt(question)) - 1)
+            rows.append((self.prompt(question), [*self.tokenizer(words, add_special_tokens=False).input_ids, end]))
         length = max(len(prompt) + len(answer) for prompt, answer in rows)
         ids = torch.full((len(rows), length), end)
         mask = torch.zeros(len(rows), length, dtype=torch.long)
@@ -74,9 +74,9 @@ class Chat:
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self.tokenizer.eos_token_id)
         mask = torch.zeros(len(rows), length, dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, length - len(row) :] = torch.tensor(row)
-            mask[i, length - len(row) :] = 1
+        for i, ask in enumerate(rows):
+            ids[i, length - len(ask) :] = torch.tensor(ask)
+            mask[i, length - len(ask) :] = 1
         return ids, mask
 
     def token(self, text: str) -> int:

@@ -155,7 +155,7 @@ class Predictor:
             answers.append(
                 [
                     to_suggestion(
-                        *CLASSES[k], float(strengths[i, k]), float(probabilities[i, k]), int(photo.sha256[:8], 16)
+                        CLASSES[k], float(strengths[i, k]), float(probabilities[i, k]), int(photo.sha256[:8], 16)
                     )
                     for k in ranked
                     if probabilities[i, k] >= least

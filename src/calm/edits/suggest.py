@@ -9,14 +9,16 @@ from calm.edits.words import advise
 from calm.types import LEVELS, Suggestion
 
 
-def to_suggestion(attribute: str, direction: str, severity: float, confidence: float, seed: int) -> Suggestion:
+def to_suggestion(remedy: tuple[str, str], severity: float, confidence: float, seed: int) -> Suggestion:
     """A suggestion.
 
     Args:
+        remedy: (attribute, direction).
         severity: how strongly the fault shows, 0–1.
         confidence: 0–1.
         seed: chooses the phrasing; the same photo always gets the same words.
     """
+    attribute, direction = remedy
     edit = edits()[attribute]
     amount = edit.amount(direction, severity)
     amount = None if amount is None else float(f"{amount:.2g}")

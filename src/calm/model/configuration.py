@@ -72,8 +72,8 @@ class CalmConfig(PretrainedConfig):
         text_lora: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.vision_config = _as_config(vision_config)
-        self.text_config = _as_config(text_config)
+        self.vision_config: Any = _as_config(vision_config)
+        self.text_config: Any = _as_config(text_config)
         self.vision_source = vision_source
         self.text_source = text_source
         self.image_size = image_size

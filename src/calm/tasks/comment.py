@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from calm.data.measure import standardise
-from calm.data.record import Record, dataset
+from calm.data.record import dataset
 from calm.data.sample import Sample
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.facts import FactsStore
 from calm.tasks.features import open_cache
+from calm.tasks.photos import rated
 from calm.words.compose import compose_aspect, compose_comment
 from calm.words.facts import ASPECTS, Facts
 from calm.words.questions import QUESTIONS
@@ -45,25 +46,25 @@ class CommentTask(Task):
 
     def __init__(self, context: Context, source: str = "para", split: str = "train", limit: int = 0) -> None:
         super().__init__(context)
-        records = [r for r in dataset(source).records(context.root / source, split) if r.score is not None]  # type: ignore[arg-type]
-        self.records: list[Record] = sorted(records, key=lambda record: record.sha256 or "")[: limit or None]
+        records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
+        self.photos = sorted(rated(records), key=lambda photo: photo.sha256)[: limit or None]
         self.cache = open_cache(context, source, flipped=False)
         self.facts = FactsStore(context, source)
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        if any(record.sha256 not in self.facts.known for record in self.records):
+        if any(photo.sha256 not in self.facts.known for photo in self.photos):
             from calm.model.saliency import Saliency
 
-            self.facts.fill(self.records, Saliency(), report=report)
+            self.facts.fill([photo.record for photo in self.photos], Saliency(), report=report)
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.photos)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        record = self.records[index]
-        observed = self.facts.known[record.sha256]
+        photo = self.photos[index]
+        record, observed = photo.record, self.facts.known[photo.sha256]
         facts = Facts(
-            score=record.score,
+            score=photo.score,
             quality=(record.attributes or {}).get("quality"),
             emotions=record.emotions,
             content=record.captions[0] if record.captions else None,
@@ -72,7 +73,7 @@ class CommentTask(Task):
         )
         question, answer = exchange(facts, rng)
         return Sample(
-            features=self.cache.read([record.sha256])[0],
+            features=self.cache.read([photo.sha256])[0],
             measures=pad_measures(standardise(observed.measurements), self.context.config.measures),
             question=question,
             answer=answer,

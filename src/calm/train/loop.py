@@ -108,7 +108,7 @@ def batch_losses(
 ) -> dict[str, Tensor]:
     """Losses of one batch by name. ``keep_encoder``: the encoder needs no gradient."""
     tokens = encode_batch(model, batch, keep_encoder)
-    losses = {}
+    losses: dict[str, Tensor] = {}
     if "heads" in read and batch.targets:
         losses |= head_losses(model.heads(tokens), batch.targets)
     if "language" in read and any(question for question, _ in batch.exchanges):
@@ -149,7 +149,7 @@ def language_losses(model: CalmForConditionalGeneration, visual: Tensor, batch: 
     losses["words"] = torch.nn.functional.cross_entropy(logits, labels[learnt[:, 0], learnt[:, 1] + 1])
     if soft:
         digits = torch.tensor([chat.token(str(score)) for score in range(1, 10)])
-        target = torch.from_numpy(np.stack([batch.distributions[i] for i in soft])).float()
+        target = torch.from_numpy(np.stack([d for d in batch.distributions if d is not None])).float()
         folded = torch.cat([target[:, :1] + target[:, 9:], target[:, 1:9]], dim=1)
         first = head(hidden[soft, starts[soft]]).float()
         spoken = first.log_softmax(dim=1)[:, digits]
@@ -209,7 +209,7 @@ class Trainer:
             torch.manual_seed(hash((self.seed, number, step)) & 0x7FFFFFFF)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate_factor(step, stage)
-            row = self._step(stage, batches, optimizer)
+            row: dict[str, float | str] = {**self._step(stage, batches, optimizer)}
             done = step + 1
             if stage.validate_every and self.validate and (done % stage.validate_every == 0 or done == stage.steps):
                 row |= self.validate(self.model, stage)
