@@ -55,7 +55,7 @@ def write_data(root: Path) -> None:
     )
     folder = root / "unlabelled"
     folder.mkdir(parents=True)
-    for i in range(PHOTOS):
+    for i in range(4 * PHOTOS):
         cv2.imwrite(str(folder / f"{i}.jpg"), draw_photo(100 + i))
 
 
@@ -66,7 +66,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
     edits = {
         "name": "edits",
         "batch": 4,
-        "options": {"sources": [{"name": "folder", "folder": "unlabelled", "draws": 2, "native": False}]},
+        "options": {"sources": [{"name": "folder", "folder": "unlabelled", "draws": 1, "native": False}]},
     }
     score = {"name": "score", "batch": 4, "options": {"cached": True, "flip": False}}
     tree = {
@@ -218,3 +218,30 @@ def test_absent_targets_teach_nothing() -> None:
     assert set(losses) == {"quality"}
     losses["quality"].backward()
     assert outputs["quality"].grad[1].item() == 0 and outputs["quality"].grad[0].item() != 0
+
+
+@pytest.mark.parametrize("task", ["score", "comment", "suggest"])
+def test_the_trained_folder_answers_through_the_command_line(
+    folder: Path, task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """End to end: what was trained on tiny random parts scores, comments and suggests."""
+    from calm.cli import main
+
+    photo = next((folder / "data" / "unlabelled").iterdir())
+    model = folder / "run" / "model"
+    with pytest.raises(SystemExit) as end:
+        main([task, str(photo), "--model", str(model), "--format", "jsonl"])
+    row = json.loads(capsys.readouterr().out)
+    assert not end.value.code and row["status"] == "ok"
+    assert 1 <= row["score"] <= 10 and abs(sum(row["distribution"]) - 1) < 1e-6
+    assert abs(sum(i * p for i, p in enumerate(row["distribution"], 1)) - row["score"]) < 1e-6
+    assert {"score": True, "comment": "comment" in row, "suggest": isinstance(row.get("suggestions"), list)}[task]
+
+
+def test_the_trained_folder_knows_its_photos(folder: Path) -> None:
+    """Training photos are named by hash; test photos are not among them."""
+    known = set((folder / "run" / "model" / "trained_on.txt").read_text().split())
+    session = folder / "data" / "para" / "imgs" / "session1"
+    hashes = {path.name: digest(path)[:8] for path in session.iterdir()}
+    assert {hashes[f"iaa_pub{i}_.jpg"] for i in range(PHOTOS, PHOTOS + 2)}.isdisjoint(known)
+    assert len(known & set(hashes.values())) >= PHOTOS - 2

@@ -40,6 +40,7 @@ class Predictor:
         model: with or without adapters; they are merged here.
         processor: of that model.
         name, sha256: stand in every output row.
+        trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
         calibration: ``temperature`` and ``bias`` of the suggestions' confidence; see the model card.
     """
 
@@ -52,6 +53,7 @@ class Predictor:
         name: str,
         sha256: str,
         calibration: dict[str, float] | None = None,
+        trained_on: frozenset[str] | None = None,
         device: str | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -60,6 +62,7 @@ class Predictor:
         self.processor = processor
         self.chat = processor.chat
         self.name, self.sha256 = name, sha256
+        self.trained_on = trained_on or frozenset()
         self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5} | (calibration or {})
 
     @classmethod
@@ -74,7 +77,9 @@ class Predictor:
         processor = CalmProcessor(images, tokenizer, image_token, model.config.visual_tokens)
         path = folder / "calibration.json"
         calibration = json.loads(path.read_text()) if path.is_file() else None
-        return cls(model, processor, Path(name).name, folder_sha256(folder), calibration, device)
+        path = folder / "trained_on.txt"
+        trained_on = frozenset(path.read_text().split()) if path.is_file() else None
+        return cls(model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device)
 
     # ------------------------------------------------------------------------------------------------ seeing
 

@@ -58,6 +58,10 @@ class Task(ABC):
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:  # noqa: B027
         """Make what samples are read from (features, observations), where it does not exist yet."""
 
+    def hashes(self) -> set[str]:
+        """SHA-256 of the photos that this task shows, so that no evaluation uses them."""
+        return set()
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of photos to draw from."""

@@ -34,6 +34,9 @@ class CaptionTask(Task):
         photos = [(sha, record.path) for record, sha in self.records]
         fill_cache(self.cache, model.merged_vision(), self.context, photos, flipped=False, report=report)
 
+    def hashes(self) -> set[str]:
+        return {sha for _, sha in self.records}
+
     def __len__(self) -> int:
         return len(self.records)
 

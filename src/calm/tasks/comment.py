@@ -57,6 +57,9 @@ class CommentTask(Task):
 
             self.facts.fill([photo.record for photo in self.photos], Saliency(), report=report)
 
+    def hashes(self) -> set[str]:
+        return {photo.sha256 for photo in self.photos}
+
     def __len__(self) -> int:
         return len(self.photos)
 

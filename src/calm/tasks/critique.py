@@ -52,6 +52,9 @@ class CritiqueTask(Task):
         if todo:
             path.write_text(json.dumps(self.scores))
 
+    def hashes(self) -> set[str]:
+        return {key.split(":")[0] for key in self.keys}
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -45,6 +45,9 @@ class EditsTask(Task):
             build_lessons(self.context, self.store, self.sources, model, report=report)
         self.keys = self.store.keys(self.split)
 
+    def hashes(self) -> set[str]:
+        return {key.split(":")[0] for key in self.keys}
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -47,6 +47,9 @@ class ScoreTask(Task):
             if not flipped or self.flip:
                 fill_cache(cache, model.merged_vision(), self.context, photos, bool(flipped), report=report)
 
+    def hashes(self) -> set[str]:
+        return {photo.sha256 for photo in self.photos}
+
     def __len__(self) -> int:
         return len(self.photos)
 

@@ -16,6 +16,7 @@ from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_train
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
+from calm.train.calibrate import calibrate, read_lessons
 from calm.train.loop import Trainer
 from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
 
@@ -79,7 +80,24 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     trainer.run(spec.stages)
     final = spec.output / "model"
     save_trained(model, final, chat.tokenizer, torch.bfloat16)
+    _finish(final, spec, context, model, chat)
     return final
+
+
+def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditionalGeneration, chat: Chat) -> None:
+    """What belongs beside the weights: the suggestions' calibration, and which photos were trained on."""
+    used: set[str] = set()
+    for stage in spec.stages:
+        for task in stage.tasks:
+            made = task_class(task.name)(context, **task.options)
+            made.prepare(model)
+            used |= made.hashes()
+    (folder / "trained_on.txt").write_text("".join(f"{sha[:8]}\n" for sha in sorted(used)))
+    lessons = [task.options for stage in spec.stages for task in stage.tasks if task.name == "edits"]
+    if lessons and "language" in spec.stages[-1].read:
+        held_out = task_class("edits")(context, **(lessons[-1] | {"split": "validation"}))
+        held_out.prepare(model)
+        (folder / "calibration.json").write_text(json.dumps(calibrate(*read_lessons(model, chat, held_out)), indent=1))
 
 
 def prepared(name: str, done: int, total: int) -> None:

@@ -1,0 +1,84 @@
+"""How sure is sure: the confidence of suggestions, set on lessons that were kept out of training."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calm.chat import Chat
+from calm.data.sample import collate
+from calm.model.heads import HEADS
+from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.readout import mend_probabilities
+from calm.tasks.base import Task
+from calm.train.loop import encode_batch
+
+FALSE_ALARMS = 0.08
+"""Share of untouched validation photos that may get a suggestion of confidence ≥ 0.5."""
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the heads, beside the language model's own reading, that are tried."""
+
+
+@torch.inference_mode()
+def read_lessons(
+    model: CalmForConditionalGeneration, chat: Chat, task: Task, batch: int = 32
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities by the language model and by the heads, and the targets: each (n, classes + 1)."""
+    model.eval()
+    spoken, heads, targets = [], [], []
+    samples = [task.sample(i, np.random.default_rng([4321, i])) for i in range(len(task))]
+    for start in range(0, len(samples), batch):
+        part = collate(samples[start : start + batch], HEADS)
+        with torch.autocast("cpu", torch.bfloat16):
+            tokens = encode_batch(model, part, keep_encoder=True)
+            heads.append(model.heads(tokens)["edits"].float().log_softmax(1))
+            spoken.append(mend_probabilities(model, chat, join(tokens)).float())
+        targets.append(part.targets["edits"])
+    return torch.cat(spoken), torch.cat(heads), torch.cat(targets)
+
+
+def calibrate(spoken: Tensor, heads: Tensor, targets: Tensor) -> dict[str, float]:
+    """Share of the heads, temperature and bias of "nothing to mend".
+
+    The share with the least cross-entropy (each at its best temperature) wins; then the bias is raised until at most
+    ``FALSE_ALARMS`` of the untouched photos get a suggestion of confidence ≥ 0.5.
+
+    Args:
+        spoken, heads: log-probabilities, (n, classes + 1). targets: distributions of the same shape.
+    """
+    best: tuple[float, float, float] | None = None
+    for share in SHARES:
+        mixed = (1 - share) * spoken + share * heads
+        for temperature in np.geomspace(0.5, 3.0, 19):
+            loss = -(targets * (mixed / temperature).log_softmax(1)).sum(1).mean().item()
+            if best is None or loss < best[0]:
+                best = (loss, share, float(temperature))
+    assert best is not None
+    loss, share, temperature = best
+    logits = ((1 - share) * spoken + share * heads) / temperature
+    untouched = targets[:, -1] > 0.5
+    touched = ~untouched
+    for bias in np.arange(0.0, 4.01, 0.1):
+        shifted = logits.clone()
+        shifted[:, -1] += bias
+        sure = shifted.softmax(1)[:, :-1].max(1).values >= 0.5
+        if not untouched.any() or sure[untouched].float().mean() <= FALSE_ALARMS:
+            break
+    right = targets.gather(1, logits[:, :-1].argmax(1, keepdim=True))[:, 0] > 0
+    return {
+        "heads": share,
+        "temperature": round(temperature, 3),
+        "bias": round(float(bias), 2),
+        "validation_cross_entropy": round(loss, 4),
+        "validation_top1": round(right[touched].float().mean().item(), 4),
+        "validation_top1_language": round(_top1(spoken, targets, touched), 4),
+        "validation_top1_heads": round(_top1(heads, targets, touched), 4),
+        "validation_false_alarms": round(sure[untouched].float().mean().item(), 4),
+        "validation_lessons": int(len(targets)),
+    }
+
+
+def _top1(logits: Tensor, targets: Tensor, rows: Tensor) -> float:
+    right = targets.gather(1, logits[:, :-1].argmax(1, keepdim=True))[:, 0] > 0
+    return right[rows].float().mean().item()
