@@ -102,7 +102,7 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
 
 def prepared(name: str, done: int, total: int) -> None:
     """A line on stderr for each five hundredth photo that a task prepares."""
-    if done // 500 > (done - 16) // 500 or done == total:
+    if done and (done // 500 > (done - 16) // 500 or done == total):
         print(f"{name}: {done}/{total} photos prepared", file=sys.stderr, flush=True)
 
 
