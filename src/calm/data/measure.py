@@ -13,6 +13,8 @@ import numpy as np
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _LONG_EDGE = 1024
 _LINE_RANGE = 12.0
+_LEAST = 32
+"""Side, pixels, to which smaller photos are repeated so that every cue has something to read."""
 
 
 def measurements(pixels: np.ndarray) -> dict[str, float]:
@@ -24,6 +26,9 @@ def measurements(pixels: np.ndarray) -> dict[str, float]:
     light of corners and centre (EV); ``line_*`` is the mean lean of near-horizontal and near-vertical edges in degrees
     (clockwise is positive).
     """
+    if min(pixels.shape[:2]) < _LEAST:
+        size = max(_LEAST, pixels.shape[1]), max(_LEAST, pixels.shape[0])
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small = cv2.resize(pixels, _fit(pixels, 256), interpolation=cv2.INTER_AREA)
