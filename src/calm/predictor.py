@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
@@ -18,6 +19,7 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
 from calm.model.weights import folder_sha256
 from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
+from calm.speaking import SeededChoice
 from calm.types import CLASSES, Comment, Score, Suggestion
 
 PACKAGED = Path(__file__).parent / "models"
@@ -124,15 +126,21 @@ class Predictor:
         from calm.words.parse import parse_comment
 
         frame, tokens = self.look(photos)
-        questions = [QUESTIONS[f"aspect:{aspect}"][0] for aspect in aspects] if aspects else [QUESTIONS["comment"][0]]
-        visual = join(tokens)
-        spoken = [self.say(visual, question) for question in questions]
+        kinds = [f"aspect:{aspect}" for aspect in aspects] if aspects else ["comment"]
+        unknown = [kind for kind in kinds if kind not in QUESTIONS]
+        if unknown:
+            known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
+            raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
+        visual, seeds = join(tokens), [int(photo.sha256[:12], 16) for photo in photos]
+        spoken = [self.say(visual, QUESTIONS[kind][0], seeds) for kind in kinds]
         texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
         return list(zip(self.read_scores(frame), [parse_comment(text) for text in texts], strict=True))
 
     @torch.inference_mode()
-    def say(self, visual: Tensor, question: str, max_new_tokens: int = 110) -> list[str]:
-        """Greedy answers in words to one question about each photo."""
+    def say(
+        self, visual: Tensor, question: str, seeds: Sequence[int] | None = None, max_new_tokens: int = 110
+    ) -> list[str]:
+        """Answers in words to one question about each photo: varied by ``seeds``, or greedy without them."""
         ids = torch.tensor([self.chat.prompt(question)], device=self.device).expand(len(visual), -1)
         out = self.model.generate(
             input_ids=ids,
@@ -140,6 +148,7 @@ class Predictor:
             visual=visual,
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            logits_processor=LogitsProcessorList([SeededChoice(seeds)] if seeds is not None else []),
             pad_token_id=self.chat.tokenizer.eos_token_id,
             eos_token_id=self.chat.tokenizer.eos_token_id,
         )
