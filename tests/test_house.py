@@ -18,7 +18,7 @@ MAX_LINES = 400
 
 FLOORS = [
     {"types", "errors", "config", "calm"},
-    {"model", "edits", "data", "tasks", "words", "chat", "readout"},
+    {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking"},
     {"train", "eval", "engine", "predictor", "catalogue", "trial", "table", "output", "api"},
     {"serve", "cli"},
 ]

@@ -33,6 +33,8 @@ class CalmConfig(PretrainedConfig):
         qformer_layers, qformer_heads, qformer_hidden, qformer_dropout: shape of each Q-Former.
         summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
             paper's queries are the same for every photo).
+        token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
+            SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
@@ -66,6 +68,7 @@ class CalmConfig(PretrainedConfig):
         qformer_hidden: int = 768,
         qformer_dropout: float = 0.1,
         summaries: bool = True,
+        token_rms: float = 0.13,
         head_hidden: int = 384,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
@@ -96,6 +99,7 @@ class CalmConfig(PretrainedConfig):
         self.qformer_hidden = qformer_hidden
         self.qformer_dropout = qformer_dropout
         self.summaries = summaries
+        self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora

@@ -78,8 +78,6 @@ class Mfam(nn.Module):
             self.measures = nn.Sequential(
                 nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
             )
-        self.scale = nn.Parameter(torch.tensor(0.1))
-        """Root mean square of a visual token; begins near that of SmolLM2's word embeddings."""
 
     def forward(
         self,
@@ -136,7 +134,7 @@ class Mfam(nn.Module):
         return torch.cat([features[:, :1], pooled], dim=1)
 
     def _sized(self, tokens: Tensor) -> Tensor:
-        return F.rms_norm(tokens, tokens.shape[-1:]) * self.scale
+        return F.rms_norm(tokens, tokens.shape[-1:]) * self.config.token_rms
 
 
 def summarise(features: Tensor) -> Tensor:

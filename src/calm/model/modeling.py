@@ -119,7 +119,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         measures: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`."""
-        dtype = self.mfam.scale.dtype
+        dtype = self.mfam.thematic[1].weight.dtype
         return self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
 
     def visual_tokens(self, views: Tensor, crop_mask: Tensor | None = None, measures: Tensor | None = None) -> Tensor:
