@@ -81,7 +81,7 @@ def test_modes(tmp_path: Path, mode: str) -> None:
     grey = Image.fromarray(np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (32, 1)))
     path = tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png")
     if mode == "I;16":
-        Image.fromarray((np.asarray(grey).astype(np.uint16) * 257)).save(path)
+        Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(path)
     else:
         grey.convert("RGB").convert(mode).save(path)
     pixels = load_photo(path).pixels

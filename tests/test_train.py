@@ -245,3 +245,15 @@ def test_the_trained_folder_knows_its_photos(folder: Path) -> None:
     hashes = {path.name: digest(path)[:8] for path in session.iterdir()}
     assert {hashes[f"iaa_pub{i}_.jpg"] for i in range(PHOTOS, PHOTOS + 2)}.isdisjoint(known)
     assert len(known & set(hashes.values())) >= PHOTOS - 2
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_shipped_recipes_are_valid(path: Path) -> None:
+    """Every recipe reads, and names parts that can learn."""
+    spec = load_recipe(path)
+    parts = {part for stage in spec.stages for part in stage.learn}
+    assert "mfam" in parts and all(stage.tasks for stage in spec.stages)
+    for part, adapters in (("vision", "vision_lora"), ("language", "text_lora")):
+        assert part not in parts or spec.model.config[adapters]

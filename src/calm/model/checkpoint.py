@@ -18,7 +18,7 @@ from calm.chat import TEMPLATE
 from calm.errors import WeightsError
 from calm.model.configuration import CalmConfig
 from calm.model.modeling import CalmForConditionalGeneration
-from calm.model.weights import packaged_dir
+from calm.model.weights import packaged_dir, quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -66,6 +66,7 @@ def build(vision: str, text: str, dtype: torch.dtype = torch.bfloat16, **setting
 def _assemble(config: CalmConfig, dtype: torch.dtype) -> CalmForConditionalGeneration:
     from transformers import AutoModel, AutoModelForCausalLM
 
+    quiet_transformers()
     adapters = config.vision_lora, config.text_lora
     config.vision_lora = config.text_lora = None
     model = CalmForConditionalGeneration(config)

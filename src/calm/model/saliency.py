@@ -48,8 +48,9 @@ class Saliency:
     def __init__(self) -> None:
         from transformers import Dinov2Model
 
-        from calm.model.weights import packaged_dir
+        from calm.model.weights import packaged_dir, quiet_transformers
 
+        quiet_transformers()
         folder = packaged_dir("dinov2-s")
         self.encoder = Dinov2Model.from_pretrained(folder, dtype=torch.bfloat16).eval()
         self.decoder = SaliencyDecoder.load(folder)

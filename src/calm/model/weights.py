@@ -108,6 +108,7 @@ def packaged_dir(name: str) -> Path:
     source, convert = converters[name]
     target = cache_dir() / "weights" / f"{name}-{source.sha256[:12]}-v{CONVERSION}"
     if not target.is_dir():
+        quiet_transformers()
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
             built = Path(scratch) / "built"
@@ -119,6 +120,13 @@ def packaged_dir(name: str) -> Path:
                 if not target.is_dir():  # another process may have finished first
                     raise
     return target
+
+
+def quiet_transformers() -> None:
+    """No progress bars of the library for work of a second: ours say what takes long."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 # --------------------------------------------------------------------------------------------- DINOv2-S from ONNX
