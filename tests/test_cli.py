@@ -15,15 +15,17 @@ import pytest
 from doubles import POISON, BrightModel
 from PIL import Image
 
+from calm.catalogue import terms_to_tell
 from calm.cli import main, running
 from calm.errors import WeightsError
 
 
 @pytest.fixture(autouse=True)
-def machine(monkeypatch):
+def machine(own_cache, monkeypatch):
     """A model in place of the packaged one."""
     opened = BrightModel()
     monkeypatch.setattr(running, "load_model", lambda name, device: opened)
+    terms_to_tell("calm-small")  # told once already: what is said here is what each command says
     return opened
 
 
@@ -233,12 +235,12 @@ def test_scores_of_people_are_compared(photos, capsys):
 
 
 def test_training_gets_recipe_and_overrides_and_says_where_the_model_is(tmp_path, monkeypatch, capsys):
-    import calm.train.run
+    from calm.train import run as training
 
     recipe = tmp_path / "recipe.yaml"
     recipe.touch()
     asked = []
-    monkeypatch.setattr(calm.train.run, "train", lambda *arguments: asked.append(arguments) or tmp_path / "out")
+    monkeypatch.setattr(training, "train", lambda *arguments: asked.append(arguments) or tmp_path / "out")
     assert calm("train", recipe, "data.root=/photos", "seed=3") == 0
     assert asked == [(recipe, ["data.root=/photos", "seed=3"], None)]
     assert capsys.readouterr().out == f"{tmp_path / 'out'}\n"

@@ -63,12 +63,13 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
     """Warm-up, adaptation, then words, on tiny random parts."""
     vision, text = write_parts(folder / "parts")
     lora = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
+    deep = {"layers_to_transform": [2, 3], "layers_pattern": "layer"}
     edits = {
         "name": "edits",
         "batch": 4,
         "options": {"sources": [{"name": "folder", "folder": "unlabelled", "draws": 1, "native": False}]},
     }
-    score = {"name": "score", "batch": 4, "options": {"cached": True, "flip": False}}
+    score = {"name": "score", "batch": 4, "options": {"cached": "finished"}}
     tree = {
         "name": "tiny",
         "seed": 3,
@@ -76,7 +77,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
             "vision": vision,
             "text": text,
             "image_token": "<image>",
-            "config": SHAPE | {"vision_lora": lora, "text_lora": lora},
+            "config": SHAPE | {"vision_lora": lora | deep, "text_lora": lora},
         },
         "data": {"root": str(folder / "data"), "cache": str(folder / "cache")},
         "output": str(folder / output),
@@ -94,7 +95,12 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "steps": 2,
                 "learn": {"vision": 1e-3},
                 "read": ["heads"],
-                "tasks": [{"name": "score", "batch": 3, "options": {"flip": True}}],
+                "patch_dropout": 0.5,
+                "tasks": [
+                    {"name": "score", "batch": 3, "options": {"flip": True}},
+                    {"name": "score", "batch": 3, "options": {"cached": "started"}},
+                    edits | {"options": edits["options"] | {"cached": "started"}},
+                ],
             },
             {
                 "name": "words",

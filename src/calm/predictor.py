@@ -16,6 +16,7 @@ from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.model.checkpoint import load, load_tokenizer
 from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
 from calm.model.weights import folder_sha256
 from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
@@ -68,10 +69,10 @@ class Predictor:
         self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5} | (calibration or {})
 
     @classmethod
-    def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype = torch.bfloat16) -> Predictor:
+    def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
         """A packaged model by name, or one from a folder."""
         folder = model_dir(name)
-        model = load(folder, dtype)
+        model = load(folder, dtype or fast_dtype(device))
         own = (folder / "tokenizer_config.json").is_file()
         tokenizer = load_tokenizer(str(folder) if own else model.config.text_source)
         image_token = tokenizer.convert_ids_to_tokens(model.config.image_token_id)

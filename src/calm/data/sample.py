@@ -16,8 +16,9 @@ class Sample:
 
     Attributes:
         views: (V, S, S, 3) uint8, the whole frame first; or
-        features: (layers, tokens, width) float16, the encoder's reading of the whole frame, from the cache.
-        lesson: (layers + crops · low layers, tokens, width) float16, a lesson's frame and crops, from the store.
+        features: (layers, tokens, width) float16, the encoder's reading of the whole frame, from the cache; or
+        started: (n, width) float16, what the encoder's blocks below its adapters say of it, from the cache.
+        crops: (crops · low layers, tokens, width) float16, the encoder's reading of the crops, from a store.
         crop_mask: (V − 1,) bool.
         measures: (config.measures,) float32.
         targets: arrays for heads by name (see :data:`calm.model.heads.HEADS`); absent means no loss.
@@ -27,7 +28,8 @@ class Sample:
 
     views: np.ndarray | None = None
     features: np.ndarray | None = None
-    lesson: np.ndarray | None = None
+    started: np.ndarray | None = None
+    crops: np.ndarray | None = None
     crop_mask: np.ndarray | None = None
     measures: np.ndarray | None = None
     targets: dict[str, np.ndarray] = field(default_factory=dict)
@@ -42,7 +44,8 @@ class Batch:
 
     views: Tensor | None
     features: Tensor | None
-    lesson: Tensor | None
+    started: Tensor | None
+    crops: Tensor | None
     crop_mask: Tensor | None
     measures: Tensor | None
     targets: dict[str, Tensor]
@@ -74,7 +77,8 @@ def collate(samples: Sequence[Sample], sizes: dict[str, int]) -> Batch:
     return Batch(
         views=stack([sample.views for sample in samples]),
         features=stack([sample.features for sample in samples]),
-        lesson=stack([sample.lesson for sample in samples]),
+        started=stack([sample.started for sample in samples]),
+        crops=stack([sample.crops for sample in samples]),
         crop_mask=stack([sample.crop_mask for sample in samples]),
         measures=stack([sample.measures for sample in samples]),
         targets=targets,

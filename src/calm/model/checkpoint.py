@@ -18,6 +18,7 @@ from calm.chat import TEMPLATE
 from calm.errors import WeightsError
 from calm.model.configuration import CalmConfig
 from calm.model.modeling import CalmForConditionalGeneration
+from calm.model.precision import fast_dtype
 from calm.model.weights import packaged_dir, quiet_transformers
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def build(vision: str, text: str, dtype: torch.dtype = torch.bfloat16, **settings: Any) -> CalmForConditionalGeneration:
+def build(vision: str, text: str, dtype: torch.dtype | None = None, **settings: Any) -> CalmForConditionalGeneration:
     """A new model around a pre-trained encoder and language model, both frozen; the rest starts at random.
 
     Args:
         vision, text: sources as :func:`source_dir` takes them.
-        dtype: of the frozen parts; what is trained stays float32.
+        dtype: of the frozen parts, what is fast here if None; what is trained stays float32.
         settings: further fields of :class:`CalmConfig`.
     """
     from transformers import AutoConfig
@@ -60,7 +61,7 @@ def build(vision: str, text: str, dtype: torch.dtype = torch.bfloat16, **setting
         text_source=text,
         **settings,
     )
-    return _assemble(config, dtype)
+    return _assemble(config, dtype or fast_dtype())
 
 
 def _assemble(config: CalmConfig, dtype: torch.dtype) -> CalmForConditionalGeneration:
@@ -131,8 +132,9 @@ def load_trained(model: CalmForConditionalGeneration, path: str | Path) -> None:
                 value.copy_(state[name])
 
 
-def load(folder: str | Path, dtype: torch.dtype = torch.bfloat16) -> CalmForConditionalGeneration:
-    """A model from a trained folder or from one that ``save_pretrained`` wrote."""
+def load(folder: str | Path, dtype: torch.dtype | None = None) -> CalmForConditionalGeneration:
+    """A model from a trained folder or from one that ``save_pretrained`` wrote, in ``dtype`` or what is fast here."""
+    dtype = dtype or fast_dtype()
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise WeightsError(f"expected a model folder with config.json, found none at {folder}; name a trained model")

@@ -117,6 +117,13 @@ class CalmConfig(PretrainedConfig):
         return sorted({*self.low_layers, *self.middle_layers, *self.high_layers, self.thematic_layer})
 
     @property
+    def trunk(self) -> int:
+        """Blocks of the encoder that stand still: those below the first that has an adapter; 0 … depth."""
+        if not self.vision_lora:
+            return self.vision_config.num_hidden_layers
+        return min(self.vision_lora.get("layers_to_transform") or [0])
+
+    @property
     def features_side(self) -> int:
         """Side of the grid of pooled patch features."""
         return self.image_size // self.vision_config.patch_size // self.pool

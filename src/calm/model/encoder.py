@@ -6,6 +6,7 @@ patch tokens, with or without one class token before them (Dinov2, CLIP, SigLIP)
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 
@@ -66,6 +67,67 @@ class VisionEncoder(nn.Module):
             (B, len(layers), 1 + (grid/pool)², width): for each layer a summary token (the class token, or the mean of
             the patches where the model has none) and the pooled patches, row by row.
         """
+        states = self._states(pixel_values, layers)
+        return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1)
+
+    def start(self, pixel_values: Tensor, layers: Sequence[int], trunk: int) -> Tensor:
+        """The first half of :meth:`forward`, for encoders whose later blocks still learn.
+
+        Args:
+            pixel_values: (B, 3, H, W), normalised for the encoder.
+            layers: as in :meth:`forward`; those up to ``trunk`` are pooled here.
+            trunk: the last block that stands still, 1 … ``depth`` − 1.
+
+        Returns:
+            (B, n, width): the pooled states of every layer up to ``trunk``, one after the other, then every token after
+            block ``trunk``.
+        """
+        shallow = [layer for layer in layers if layer <= trunk]
+        states = self._states(pixel_values, [*shallow, trunk])
+        return torch.cat([*(pool_grid(states[layer], self.pool) for layer in shallow), states[trunk]], dim=1)
+
+    def finish(self, started: Tensor, layers: Sequence[int], trunk: int, cells: Tensor | None = None) -> Tensor:
+        """The second half of :meth:`forward`: the later blocks, on what :meth:`start` gave.
+
+        Args:
+            started: (B, n, width).
+            layers, trunk: the very ones given to :meth:`start`.
+            cells: numbers of the pooled squares of patches whose patches go through the later blocks; None for all. The
+                others' features are the mean of those. Fewer patches are faster to learn from and regularise
+                (patch dropout, Liu et al. 2022, arXiv 2208.07220).
+
+        Returns:
+            (B, len(layers), tokens, width), as :meth:`forward`.
+        """
+        shallow = [layer for layer in layers if layer <= trunk]
+        side = self._side(started.shape[1], len(shallow))
+        pooled = 1 + (side // self.pool) ** 2
+        found = dict(zip(shallow, started[:, : pooled * len(shallow)].split(pooled, dim=1), strict=True))
+        tokens = started[:, pooled * len(shallow) :].to(self.model.dtype)
+        classes = tokens.shape[1] - side * side
+        if cells is not None:
+            kept = cell_patches(side, self.pool)[cells.cpu()].flatten().to(tokens.device)
+            tokens = torch.cat([tokens[:, :classes], tokens[:, classes:][:, kept]], dim=1)
+        for number, block in enumerate(list(self.blocks())[trunk : max(layers)], start=trunk + 1):
+            tokens = self._run(block, tokens)
+            if number in layers:
+                found[number] = (
+                    pool_grid(tokens, self.pool)
+                    if cells is None
+                    else spread_cells(tokens, classes, self.pool, cells, pooled - 1)
+                )
+        return torch.stack([found[layer].to(tokens.dtype) for layer in layers], dim=1)
+
+    def _side(self, count: int, shallow: int) -> int:
+        """Patches along one side, from the number of tokens that :meth:`start` gave."""
+        for side in range(1, math.isqrt(count) + 1):
+            rest = count - shallow * (1 + (side // self.pool) ** 2) - side * side
+            if rest in (0, 1):
+                return side
+        raise ConfigError(f"expected tokens of a started encoder with {shallow} shallow layers, found {count} tokens")
+
+    def _states(self, pixel_values: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
+        """All tokens after each of the blocks named."""
         if not all(1 <= layer <= self.depth for layer in layers):
             raise ConfigError(
                 f"expected layers between 1 and {self.depth}, found {list(layers)}; the encoder has {self.depth} blocks"
@@ -90,7 +152,30 @@ class VisionEncoder(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1)
+        return states
+
+    @staticmethod
+    def _run(block: nn.Module, tokens: Tensor) -> Tensor:
+        """One block by itself; some classes want to be told that nothing is masked."""
+        masked = "attention_mask" in inspect.signature(block.forward).parameters
+        output = block(tokens, attention_mask=None) if masked else block(tokens)
+        return output[0] if isinstance(output, tuple) else output
+
+
+def cell_patches(side: int, pool: int) -> Tensor:
+    """Numbers of the patches of each pooled square: ((side // pool)², pool²), both row by row."""
+    cells = side // pool
+    patches = torch.arange(side * side).view(side, side)[: cells * pool, : cells * pool]
+    return patches.unflatten(0, (cells, pool)).unflatten(2, (cells, pool)).transpose(1, 2).reshape(cells * cells, -1)
+
+
+def spread_cells(tokens: Tensor, classes: int, pool: int, cells: Tensor, count: int) -> Tensor:
+    """Pooled features of all ``count`` squares from the patches of ``cells`` alone: (B, n, C) → (B, 1 + count, C)."""
+    kept = tokens[:, classes:].unflatten(1, (len(cells), pool * pool)).mean(dim=2)
+    mean = kept.mean(dim=1, keepdim=True)
+    summary = tokens[:, :1] if classes else mean
+    places = cells.to(tokens.device)[None, :, None].expand(len(tokens), -1, tokens.shape[2])
+    return torch.cat([summary, mean.repeat(1, count, 1).scatter(1, places, kept)], dim=1)
 
 
 def pool_grid(tokens: Tensor, pool: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -104,12 +105,35 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         whole = vision(views[:, 0], self.config.layers)
         if views.shape[1] == 1:
             return {"whole": whole}
-        crops = views[:, 1:]
+        return {"whole": whole, "crops": self.encode_crops(views[:, 1:], crop_mask, vision)}
+
+    def encode_crops(self, crops: Tensor, crop_mask: Tensor | None, vision: VisionEncoder) -> Tensor:
+        """(B, crops, 3, S, S) → (B, crops, low layers, tokens, width), zeros where the mask says there is none."""
         wanted = torch.ones(crops.shape[:2], dtype=torch.bool) if crop_mask is None else crop_mask.bool()
-        features = whole.new_zeros((*crops.shape[:2], len(self.config.low_layers), *whole.shape[2:]))
+        shape = (len(self.config.low_layers), self.config.features_tokens, vision.width)
+        features = torch.zeros((*crops.shape[:2], *shape), dtype=vision.model.dtype, device=crops.device)
         if wanted.any():
             features[wanted] = vision(crops[wanted], self.config.low_layers)
-        return {"whole": whole, "crops": features}
+        return features
+
+    def start(self, frames: Tensor, vision: VisionEncoder | None = None) -> Tensor:
+        """What the blocks that stand still say of whole frames (B, 3, S, S): (B, n, width)."""
+        return (vision or self.vision).start(frames, self.config.layers, self.config.trunk)
+
+    def finish(self, started: Tensor, cells: Tensor | None = None, vision: VisionEncoder | None = None) -> Tensor:
+        """Features of whole frames from what :meth:`start` gave: (B, layers, tokens, width).
+
+        ``cells``: see :meth:`calm.model.encoder.VisionEncoder.finish`.
+        """
+        return (vision or self.vision).finish(started, self.config.layers, self.config.trunk, cells)
+
+    def adapters_digest(self) -> str:
+        """Twelve hex digits that name the encoder's adapters as they are now; "" when it has none."""
+        digest = hashlib.sha256()
+        found = sorted(self.adapter_parameters("vision"), key=lambda item: item[0])
+        for name, value in found:
+            digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+        return digest.hexdigest()[:12] if found else ""
 
     def align(
         self,

@@ -48,15 +48,16 @@ class Saliency:
     def __init__(self) -> None:
         from transformers import Dinov2Model
 
+        from calm.model.precision import fast_dtype
         from calm.model.weights import packaged_dir, quiet_transformers
 
         quiet_transformers()
         folder = packaged_dir("dinov2-s")
-        self.encoder = Dinov2Model.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        self.encoder = Dinov2Model.from_pretrained(folder, dtype=fast_dtype("cpu")).eval()
         self.decoder = SaliencyDecoder.load(folder)
 
     @torch.inference_mode()
     def __call__(self, pixel_values: Tensor) -> Tensor:
         """(B, 3, 224, 224), normalised whole frames → (B, 128, 128) in 0 … 1 (0: nothing there)."""
-        tokens = self.encoder(pixel_values=pixel_values.to(torch.bfloat16)).last_hidden_state[:, 1:]
+        tokens = self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state[:, 1:]
         return ((self.decoder(tokens.float()) - 0.5) * 2).clamp(0, 1)

@@ -29,11 +29,13 @@ class Context:
         root: folder that holds the data sets.
         cache: folder of encoder features.
         config: the model's configuration.
+        run: folder of the training run, for what belongs to this run alone; the cache if None.
     """
 
     root: Path
     cache: Path
     config: CalmConfig
+    run: Path | None = None
 
 
 Report = Callable[[int, int], None]

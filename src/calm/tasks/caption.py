@@ -9,7 +9,7 @@ from calm.data.sample import Sample
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
-from calm.tasks.features import fill_cache, open_cache
+from calm.tasks.features import FrameFeatures
 from calm.words.questions import QUESTIONS
 
 
@@ -28,11 +28,10 @@ class CaptionTask(Task):
         records = dataset(source).records(context.root / source)
         chosen = [r for r in records if r.captions and (r.split or "train") == split][: limit or None]
         self.records: list[tuple[Record, str]] = [(r, r.sha256 or file_sha256(r.path)) for r in chosen]
-        self.cache = open_cache(context, source, flipped=False)
+        self.frames = FrameFeatures(context, source)
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        photos = [(sha, record.path) for record, sha in self.records]
-        fill_cache(self.cache, model.merged_vision(), self.context, photos, flipped=False, report=report)
+        self.frames.fill(model, [(sha, record.path) for record, sha in self.records], report=report)
 
     def hashes(self) -> set[str]:
         return {sha for _, sha in self.records}
@@ -44,7 +43,7 @@ class CaptionTask(Task):
         record, sha = self.records[index]
         caption = str(rng.choice(record.captions)).strip().rstrip(" .")
         return Sample(
-            features=self.cache.read([sha])[0],
+            features=self.frames.finished.read([sha])[0],
             question=str(rng.choice(QUESTIONS["describe"])),
             answer=caption[:1].upper() + caption[1:] + ".",
         )

@@ -11,7 +11,7 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.facts import FactsStore
-from calm.tasks.features import open_cache
+from calm.tasks.features import FrameFeatures
 from calm.tasks.photos import rated
 from calm.words.compose import compose_aspect, compose_comment
 from calm.words.facts import ASPECTS, Facts
@@ -48,10 +48,11 @@ class CommentTask(Task):
         super().__init__(context)
         records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
         self.photos = sorted(rated(records), key=lambda photo: photo.sha256)[: limit or None]
-        self.cache = open_cache(context, source, flipped=False)
+        self.frames = FrameFeatures(context, source)
         self.facts = FactsStore(context, source)
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        self.frames.fill(model, [(photo.sha256, photo.record.path) for photo in self.photos], report=report)
         if any(photo.sha256 not in self.facts.known for photo in self.photos):
             from calm.model.saliency import Saliency
 
@@ -76,7 +77,7 @@ class CommentTask(Task):
         )
         question, answer = exchange(facts, rng)
         return Sample(
-            features=self.cache.read([photo.sha256])[0],
+            features=self.frames.finished.read([photo.sha256])[0],
             measures=pad_measures(standardise(observed.measurements), self.context.config.measures),
             question=question,
             answer=answer,

@@ -34,16 +34,17 @@ class CritiqueTask(Task):
         self.keys: list[str] = []
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        self.store.open(model)
         self.keys = self.store.keys(self.split)
-        path = self.store.path.with_name("scores.json")
+        self.store.frames.finish(model, self.keys, report)
+        path = (self.context.run or self.store.path.parent) / "lesson-scores.json"
         if path.exists():
             self.scores = json.loads(path.read_text())
         todo = [key for key in self.keys if key not in self.scores]
-        layers = len(self.context.config.layers)
         model.eval()
         for start in range(0, len(todo), 64):
             part = todo[start : start + 64]
-            whole = torch.from_numpy(self.store.cache.read(part)[:, :layers])
+            whole = torch.from_numpy(self.store.frames.finished.read(part))
             with torch.inference_mode():
                 logits = model.heads(model.align(whole))["score"]
             means = (logits.float().softmax(1) @ SCORES).tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from calm.data.sample import Sample
@@ -27,23 +29,33 @@ class EditsTask(Task):
         sources: photos that the store is built from, fields of :class:`calm.tasks.lessons.Source`; none takes it
             as it is.
         split: ``train`` or ``validation``, by photo.
+        cached: ``finished`` features where the encoder stands still, ``started`` ones where its adapters learn.
     """
 
     name = "edits"
 
     def __init__(
-        self, context: Context, store: str = "lessons", sources: list[dict] | None = None, split: str = "train"
+        self,
+        context: Context,
+        store: str = "lessons",
+        sources: list[dict] | None = None,
+        split: str = "train",
+        cached: Literal["started", "finished"] = "finished",
     ) -> None:
         super().__init__(context)
         self.store = LessonStore(context, store)
         self.sources = [Source(**source) for source in sources or []]
         self.split = split
+        self.cached = cached
         self.keys: list[str] = []
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        self.store.open(model)
         if self.sources:
             build_lessons(self.context, self.store, self.sources, model, report=report)
         self.keys = self.store.keys(self.split)
+        if self.cached == "finished":
+            self.store.frames.finish(model, self.keys, report)
 
     def hashes(self) -> set[str]:
         return {key.split(":")[0] for key in self.keys}
@@ -52,7 +64,7 @@ class EditsTask(Task):
         return len(self.keys)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        sample, labels = self.store.read(self.keys[index])
+        sample, labels = self.store.read(self.keys[index], self.cached)
         sample.targets = targets(labels)
         sample.question, sample.answer = exchange(labels, rng)
         return sample

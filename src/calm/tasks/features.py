@@ -1,48 +1,119 @@
-"""Where the frozen encoder's features of a data set lie, and how they are made."""
+"""Where the encoder's features of a data set's whole frames lie, and how they are made.
+
+While the encoder stands still, a photo is encoded once: its ``finished`` features. Where its later blocks have
+adapters, it is encoded in two halves: what the blocks below the adapters say is ``started`` once and for all, and
+``finished`` belongs to the adapters of the moment, so its folder is named after them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from calm.data.feature_cache import FeatureCache
 from calm.data.views import normalise
-from calm.model.encoder import VisionEncoder
+from calm.errors import DataError
+from calm.model.modeling import CalmForConditionalGeneration
 from calm.tasks.base import Context, Report, silent
 from calm.tasks.photos import read_whole
 
-
-def open_cache(context: Context, name: str, flipped: bool) -> FeatureCache:
-    """The cache of one data set's whole-frame features, plain or mirrored."""
-    config = context.config
-    shape = (len(config.layers), config.features_tokens, config.vision_config.hidden_size)
-    made_by = f"{config.vision_source} layers {config.layers} pool {config.pool} size {config.image_size}"
-    return FeatureCache(
-        context.cache / "features" / (name + ("-flip" if flipped else "")),
-        shape,
-        made_by + (" flip" if flipped else ""),
-    )
+BATCH = 32
+Photos = Sequence[tuple[str, str]]
+"""(key, path) of photos; the key is the SHA-256 of the file."""
 
 
-def fill_cache(
-    cache: FeatureCache,
-    encoder: VisionEncoder,
-    context: Context,
-    photos: Sequence[tuple[str, str]],
-    flipped: bool,
-    batch: int = 32,
-    report: Report = silent,
-) -> None:
-    """Encode the photos (sha256, path) that ``cache`` does not hold yet."""
-    todo = list({sha: path for sha, path in photos if sha not in cache}.items())
-    config = context.config
-    for start in range(0, len(todo), batch):
-        part = todo[start : start + batch]
-        views = np.stack([read_whole(path, config.image_size) for _, path in part])
-        pixels = normalise(views, config.image_mean, config.image_std)
-        with torch.inference_mode():
-            features = encoder(pixels.flip(3) if flipped else pixels, config.layers)
-        cache.append([sha for sha, _ in part], features.float().numpy())
-        report(start + len(part), len(todo))
+class FrameFeatures:
+    """Features of whole frames under one name, by key."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self.context = context
+        self.name = name
+        self._started: FeatureCache | None = None
+        self._finished: FeatureCache | None = None
+
+    def fill(
+        self, model: CalmForConditionalGeneration, photos: Photos, finish: bool = True, report: Report = silent
+    ) -> None:
+        """Encode the photos that are not encoded yet. ``finish``: with all blocks; else those that stand still."""
+        self.open(model)
+        if self._started is None:
+            self._encode(self.finished, model, photos, report)
+            return
+        self._encode(self._started, model, photos, report)
+        if finish:
+            self.finish(model, [key for key, _ in photos], report)
+
+    def open(self, model: CalmForConditionalGeneration) -> None:
+        """Open the folders that belong to a model's encoder as it is now."""
+        config = self.context.config
+        shape = (len(config.layers), config.features_tokens, config.vision_config.hidden_size)
+        made_by = f"{config.vision_source} layers {config.layers} pool {config.pool} size {config.image_size}"
+        folder = self.context.cache / "features"
+        digest = model.adapters_digest()
+        if digest:
+            with torch.inference_mode():
+                blank = model.start(torch.zeros(1, 3, config.image_size, config.image_size))
+            shallow = [layer for layer in config.layers if layer <= config.trunk]
+            half = f"{config.vision_source} trunk {config.trunk} layers {shallow} pool {config.pool}"
+            half += f" size {config.image_size}"
+            self._started = FeatureCache(folder / f"{self.name}-trunk", blank.shape[1:], half)
+            made_by += f" adapters {digest}"
+        self._finished = FeatureCache(folder / (f"{self.name}-{digest}" if digest else self.name), shape, made_by)
+
+    @property
+    def first(self) -> FeatureCache:
+        """The folder that a photo's first encoding goes to."""
+        return self._started if self._started is not None else self.finished
+
+    @property
+    def finished(self) -> FeatureCache:
+        """The folder of finished features."""
+        if self._finished is None:
+            raise DataError(f"expected the features of {self.name} to be open, found them closed; call prepare first")
+        return self._finished
+
+    @property
+    def started(self) -> FeatureCache:
+        """The folder of what the blocks below the adapters say."""
+        if self._started is None:
+            raise DataError(
+                f"expected an encoder with adapters behind the started features of {self.name}, found none; "
+                "give vision_lora in the recipe, or read finished features"
+            )
+        return self._started
+
+    def finish(self, model: CalmForConditionalGeneration, keys: Sequence[str], report: Report = silent) -> None:
+        """Finish what is started and not finished yet."""
+        if self._started is None:
+            return
+        todo = list(dict.fromkeys(key for key in keys if key not in self.finished))
+        vision = model.merged_vision()
+        for start in range(0, len(todo), BATCH):
+            part = todo[start : start + BATCH]
+            with torch.inference_mode():
+                features = model.finish(torch.from_numpy(self._started.read(part)), vision=vision)
+            self.finished.append(part, features.float().numpy())
+            report(start + len(part), len(todo))
+
+    def _encode(self, cache: FeatureCache, model: CalmForConditionalGeneration, photos: Photos, report: Report) -> None:
+        config = self.context.config
+        todo = list({key: path for key, path in photos if key not in cache}.items())
+        vision = model.merged_vision()
+        done = 0
+        for keys, frames in self._frames(todo):
+            with torch.inference_mode():
+                half = cache is self._started
+                features = model.start(frames, vision) if half else vision(frames, config.layers)
+            cache.append(keys, features.float().numpy())
+            done += len(keys)
+            report(done, len(todo))
+
+    def _frames(self, photos: Photos) -> Iterator[tuple[list[str], Tensor]]:
+        config = self.context.config
+        for start in range(0, len(photos), BATCH):
+            part = photos[start : start + BATCH]
+            frames = np.stack([read_whole(path, config.image_size) for _, path in part])
+            yield [key for key, _ in part], normalise(frames, config.image_mean, config.image_std)

@@ -22,12 +22,13 @@ from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.data.views import make_views, normalise, squash
 from calm.edits import Applied, make_lesson
-from calm.errors import DataError
+from calm.errors import ConfigError, DataError
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
 from calm.model.saliency import Saliency
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, silent
+from calm.tasks.features import FrameFeatures
 from calm.words.reading import read_frame
 
 SQUARE = ("exposure", "contrast", "saturation", "white_balance", "tilt", "vignetting", "colour_harmony")
@@ -85,19 +86,24 @@ class Labels:
 
 
 class LessonStore:
-    """Features and labels of lessons under one name."""
+    """Features and labels of lessons under one name: frames as :class:`FrameFeatures` keeps them, crops beside them."""
 
     def __init__(self, context: Context, name: str) -> None:
         config = context.config
+        if config.crops and max(config.low_layers) > config.trunk:
+            raise ConfigError(
+                f"expected the encoder's adapters above low_layers {config.low_layers}, found them from block "
+                f"{config.trunk + 1} on; crops are encoded once, so give vision_lora layers_to_transform above them"
+            )
         self.context = context
-        self.layers = len(config.layers)
-        rows = self.layers + config.crops * len(config.low_layers)
         made_by = (
-            f"{config.vision_source} layers {config.layers} crops {config.crops} of {config.low_layers} "
-            f"pool {config.pool} size {config.image_size}"
+            f"{config.vision_source} crops {config.crops} of {config.low_layers} pool {config.pool} "
+            f"size {config.image_size}"
         )
-        folder = context.cache / "features" / name
-        self.cache = FeatureCache(folder, (rows, config.features_tokens, config.vision_config.hidden_size), made_by)
+        folder = context.cache / "features" / f"{name}-crops"
+        rows = config.crops * len(config.low_layers)
+        self.crops = FeatureCache(folder, (rows, config.features_tokens, config.vision_config.hidden_size), made_by)
+        self.frames = FrameFeatures(context, name)
         self.path = folder / "lessons.jsonl"
         self.labels: dict[str, Labels] = {}
         if self.path.exists():
@@ -106,30 +112,43 @@ class LessonStore:
                 fields["applied"] = tuple(Applied(**item) for item in fields["applied"])
                 self.labels[fields["key"]] = Labels(**fields)
 
+    def open(self, model: CalmForConditionalGeneration) -> None:
+        """Open the frames that belong to a model's encoder as it is now."""
+        self.frames.open(model)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.labels and key in self.crops and key in self.frames.first
+
     def keys(self, split: str) -> list[str]:
         """Keys of one split, in the order they were made. Raises :class:`DataError` when there is none."""
-        keys = [key for key, labels in self.labels.items() if labels.split == split and key in self.cache]
+        keys = [key for key, labels in self.labels.items() if labels.split == split and key in self]
         if not keys:
             raise DataError(f"expected encoded lessons in {self.path.parent}, found none; give the task its sources")
         return keys
 
-    def read(self, key: str) -> tuple[Sample, Labels]:
-        """Features and labels of one lesson."""
+    def read(self, key: str, cached: str = "finished") -> tuple[Sample, Labels]:
+        """Features (``finished`` or ``started``) and labels of one lesson."""
         labels = self.labels[key]
         sample = Sample(
-            lesson=self.cache.read([key])[0],
-            crop_mask=np.array(labels.crop_mask),
+            crops=self.crops.read([key])[0],
+            crop_mask=np.array(labels.crop_mask, bool),
             measures=pad_measures(standardise(labels.measurements), self.context.config.measures),
         )
+        if cached == "finished":
+            sample.features = self.frames.finished.read([key])[0]
+        else:
+            sample.started = self.frames.started.read([key])[0]
         return sample, labels
 
-    def append(self, labels: Sequence[Labels], features: np.ndarray) -> None:
-        """Add encoded lessons."""
+    def append(self, labels: Sequence[Labels], frames: np.ndarray, crops: np.ndarray) -> None:
+        """Add encoded lessons. ``frames``: as :attr:`FrameFeatures.first` keeps them; ``crops``: flat rows."""
         with open(self.path, "a") as stream:
             for item in labels:
                 stream.write(json.dumps(asdict(item)) + "\n")
                 self.labels[item.key] = item
-        self.cache.append([item.key for item in labels], features)
+        keys = [item.key for item in labels]
+        self.crops.append(keys, crops)
+        self.frames.first.append(keys, frames)
 
 
 def photos(context: Context, source: Source) -> list[Record]:
@@ -164,7 +183,7 @@ def build_lessons(
     def prepare(item: tuple[Record, Source]) -> list[tuple[Labels, np.ndarray]]:
         record, source = item
         sha = record.sha256 or file_sha256(record.path)
-        if all(f"{sha}:{draw}" in store.cache for draw in range(source.draws)):
+        if all(f"{sha}:{draw}" in store for draw in range(source.draws)):
             return []
         pixels = load_photo(record.path).pixels
         found = None
@@ -188,7 +207,7 @@ def build_lessons(
                 source.native,
             )
             made.append((labels, np.concatenate([views.whole[None], views.crops[: config.crops]])))
-        return [item for item in made if item[0].key not in store.cache]
+        return [item for item in made if item[0].key not in store]
 
     done, seen = 0, set()
     for group in _ahead(prepare, todo, batch):
@@ -199,9 +218,10 @@ def build_lessons(
             views = normalise(np.stack([views for _, views in part]), config.image_mean, config.image_std)
             mask = torch.tensor([labels.crop_mask for labels, _ in part])
             with torch.inference_mode():
-                features = model.encode(views, mask, vision)
-            crops = features["crops"].flatten(1, 2)
-            store.append([labels for labels, _ in part], torch.cat([features["whole"], crops], 1).float().numpy())
+                crops = model.encode_crops(views[:, 1:], mask, vision)
+                adapted = config.trunk < vision.depth
+                frames = model.start(views[:, 0], vision) if adapted else vision(views[:, 0], config.layers)
+            store.append([item for item, _ in part], frames.float().numpy(), crops.flatten(1, 2).float().numpy())
             done += len(part)
         report(done, total)
 

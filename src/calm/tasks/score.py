@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from calm.data.record import dataset
 from calm.data.sample import Sample
+from calm.errors import ConfigError
 from calm.model.heads import EMOTIONS
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORE_QUESTION, soft_score
 from calm.tasks.base import Context, Report, Task, silent
-from calm.tasks.features import fill_cache, open_cache
+from calm.tasks.features import FrameFeatures
 from calm.tasks.photos import Rated, rated, read_whole
 
 
@@ -19,8 +22,9 @@ class ScoreTask(Task):
 
     Args:
         source: a rated data set by name, below the data root in a folder of the same name.
-        cached: read the encoder's features from the cache (the encoder must be frozen) instead of the photo.
-        flip: mirror half of the photos.
+        cached: read the encoder's features from the cache instead of the photo: ``finished`` ones where the encoder
+            stands still, ``started`` ones where its adapters learn.
+        flip: mirror half of the photos (which must then be read as photos).
         limit: use only that many photos, 0 for all (for cheap experiments).
     """
 
@@ -30,22 +34,23 @@ class ScoreTask(Task):
         self,
         context: Context,
         source: str = "para",
-        cached: bool = False,
-        flip: bool = True,
+        cached: Literal["", "started", "finished"] = "",
+        flip: bool = False,
         split: str = "train",
         limit: int = 0,
     ) -> None:
         super().__init__(context)
         records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
         self.photos = rated(records)[: limit or None]
-        self.flip = flip
-        self.caches = [open_cache(context, source, flipped) for flipped in (False, True)] if cached else None
+        if flip and cached:
+            raise ConfigError("expected photos to mirror, found cached features; give flip or cached, not both")
+        self.flip, self.cached = flip, cached
+        self.frames = FrameFeatures(context, source)
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        photos = [(photo.sha256, photo.record.path) for photo in self.photos]
-        for flipped, cache in enumerate(self.caches or ()):
-            if not flipped or self.flip:
-                fill_cache(cache, model.merged_vision(), self.context, photos, bool(flipped), report=report)
+        if self.cached:
+            photos = [(photo.sha256, photo.record.path) for photo in self.photos]
+            self.frames.fill(model, photos, self.cached == "finished", report)
 
     def hashes(self) -> set[str]:
         return {photo.sha256 for photo in self.photos}
@@ -55,13 +60,14 @@ class ScoreTask(Task):
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         photo = self.photos[index]
-        flipped = bool(self.flip and rng.random() < 0.5)
         sample = Sample(targets=targets(photo))
-        if self.caches is not None:
-            cache = self.caches[flipped]
-            sample.features = cache.read([photo.sha256])[0]
+        if self.cached == "finished":
+            sample.features = self.frames.finished.read([photo.sha256])[0]
+        elif self.cached == "started":
+            sample.started = self.frames.started.read([photo.sha256])[0]
         else:
             whole = read_whole(photo.record.path, self.context.config.image_size)
+            flipped = self.flip and rng.random() < 0.5
             sample.views = (whole[:, ::-1] if flipped else whole)[None].copy()
         sample.question = SCORE_QUESTION
         sample.answer = f"{photo.score:.1f}"

@@ -10,6 +10,7 @@ from calm.chat import Chat
 from calm.data.sample import collate
 from calm.model.heads import HEADS
 from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.model.precision import mixed_precision
 from calm.readout import mend_probabilities
 from calm.tasks.base import Task
 from calm.train.loop import encode_batch
@@ -30,7 +31,7 @@ def read_lessons(
     samples = [task.sample(i, np.random.default_rng([4321, i])) for i in range(len(task))]
     for start in range(0, len(samples), batch):
         part = collate(samples[start : start + batch], HEADS)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             tokens = encode_batch(model, part, keep_encoder=True)
             heads.append(model.heads(tokens)["edits"].float().log_softmax(1))
             spoken.append(mend_probabilities(model, chat, join(tokens)).float())

@@ -20,6 +20,7 @@ from calm.errors import ConfigError
 from calm.model.checkpoint import freeze_base
 from calm.model.heads import HEADS
 from calm.model.modeling import PARTS, CalmForConditionalGeneration, join
+from calm.model.precision import mixed_precision
 from calm.model.splice import splice
 from calm.readout import SCORES
 from calm.tasks.base import Task
@@ -104,10 +105,15 @@ class Feeder:
 
 
 def batch_losses(
-    model: CalmForConditionalGeneration, batch: Batch, chat: Chat, read: list[str], keep_encoder: bool
+    model: CalmForConditionalGeneration,
+    batch: Batch,
+    chat: Chat,
+    read: list[str],
+    keep_encoder: bool,
+    patch_dropout: float = 0.0,
 ) -> dict[str, Tensor]:
     """Losses of one batch by name. ``keep_encoder``: the encoder needs no gradient."""
-    tokens = encode_batch(model, batch, keep_encoder)
+    tokens = encode_batch(model, batch, keep_encoder, patch_dropout)
     losses: dict[str, Tensor] = {}
     if "heads" in read and batch.targets:
         losses |= head_losses(model.heads(tokens), batch.targets)
@@ -116,17 +122,29 @@ def batch_losses(
     return losses
 
 
-def encode_batch(model: CalmForConditionalGeneration, batch: Batch, keep_encoder: bool) -> dict[str, Tensor]:
-    """Branch tokens of a batch, from cached features where there are any. ``keep_encoder``: it needs no gradient."""
-    if batch.features is not None:
-        seen = {"whole": batch.features}
-    elif batch.lesson is not None:
-        layers, low = len(model.config.layers), len(model.config.low_layers)
-        seen = {"whole": batch.lesson[:, :layers], "crops": batch.lesson[:, layers:].unflatten(1, (-1, low))}
-    else:
-        views = normalise(batch.views, model.config.image_mean, model.config.image_std)
-        with torch.no_grad() if keep_encoder else torch.enable_grad():
+def encode_batch(
+    model: CalmForConditionalGeneration, batch: Batch, keep_encoder: bool, patch_dropout: float = 0.0
+) -> dict[str, Tensor]:
+    """Branch tokens of a batch, from cached features where there are any.
+
+    Args:
+        keep_encoder: the encoder needs no gradient.
+        patch_dropout: share of the pooled squares of patches, drawn anew for each batch, that the blocks with adapters
+            do not see.
+    """
+    config = model.config
+    with torch.no_grad() if keep_encoder else torch.enable_grad():
+        if batch.views is not None:
+            views = normalise(batch.views, config.image_mean, config.image_std)
             seen = model.encode(views, batch.crop_mask)
+        elif batch.started is not None:
+            count = config.features_tokens - 1
+            kept = round(count * (1 - patch_dropout))
+            seen = {"whole": model.finish(batch.started, torch.randperm(count)[:kept] if patch_dropout else None)}
+        else:
+            seen = {"whole": batch.features}
+    if batch.crops is not None:
+        seen["crops"] = batch.crops.unflatten(1, (-1, len(config.low_layers)))
     return model.align(**seen, crop_mask=batch.crop_mask if "crops" in seen else None, measures=batch.measures)
 
 
@@ -225,8 +243,10 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         row: dict[str, float] = {}
         for spec, batch in zip(stage.tasks, batches, strict=True):
-            with torch.autocast("cpu", torch.bfloat16):
-                losses = batch_losses(self.model, batch, self.chat, list(stage.read), "vision" not in stage.learn)
+            with mixed_precision():
+                losses = batch_losses(
+                    self.model, batch, self.chat, list(stage.read), "vision" not in stage.learn, stage.patch_dropout
+                )
             total = sum(stage.losses.get(name, 1.0) * value for name, value in losses.items())
             (spec.weight * total).backward()
             row |= {f"{spec.name}/{name}": round(value.item(), 5) for name, value in losses.items()}

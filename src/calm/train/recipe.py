@@ -48,6 +48,9 @@ class Stage(_Strict):
     clip: float = 1.0
     losses: dict[str, float] = Field(default_factory=dict, description="weight of each loss, 1 where not named")
     validate_every: int = 0
+    patch_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the patches that the encoder's adapted blocks do not see in training"
+    )
 
 
 class DataSpec(_Strict):

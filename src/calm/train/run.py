@@ -51,7 +51,7 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     freeze_base(model)
     if init:
         load_trained(model, init)
-    context = Context(spec.data.root, spec.data.cache or cache_dir(), model.config)
+    context = Context(spec.data.root, spec.data.cache or cache_dir(), model.config, spec.output)
     made: dict[str, Task] = {}
 
     def tasks(stage: Stage) -> list[Task]:
@@ -60,7 +60,8 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
             key = json.dumps([task.name, task.options], sort_keys=True)
             if key not in made:
                 made[key] = task_class(task.name)(context, **task.options)
-                made[key].prepare(model, functools.partial(prepared, task.name))
+            # At every stage anew: what is prepared may depend on what the last one taught.
+            made[key].prepare(model, functools.partial(prepared, task.name))
             chosen.append(made[key])
         return chosen
 

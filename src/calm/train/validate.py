@@ -10,6 +10,7 @@ from calm.chat import Chat
 from calm.data.sample import Sample, collate
 from calm.model.heads import HEADS
 from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.model.precision import mixed_precision
 from calm.readout import SCORES, score_distribution
 from calm.tasks.base import Context, Task, task_class
 from calm.train.loop import encode_batch
@@ -50,7 +51,7 @@ class Validator:
         outputs, spoken, targets = [], [], []
         for start in range(0, len(samples), self.batch):
             batch = collate(samples[start : start + self.batch], HEADS)
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed_precision():
                 tokens = encode_batch(model, batch, keep_encoder=True)
                 heads = model.heads(tokens)
                 if language and name == "score":
