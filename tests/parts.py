@@ -36,6 +36,7 @@ SHAPE = {
     "head_hidden": 16,
     "measures": 8,
     "measure_tokens": 2,
+    "beliefs": 2,
 } | LAYERS
 
 

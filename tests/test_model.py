@@ -113,7 +113,7 @@ def test_unknown_layer_is_refused(tmp_path: Path) -> None:
 def test_tokens_stand_in_the_order_of_the_paper(model: CalmForConditionalGeneration) -> None:
     inputs = photos(2)
     tokens = model.align(**model.encode(inputs["views"], inputs["crop_mask"]), crop_mask=inputs["crop_mask"])
-    assert list(tokens) == ["low", "middle", "high", "thematic"]
+    assert list(tokens) == ["low", "middle", "high", "thematic", "beliefs"]
     assert join(tokens).shape == (2, model.config.visual_tokens, 48)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from transformers import LogitsProcessorList
 from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
+from calm.memory import keep_freed_memory
 from calm.model.checkpoint import load, load_tokenizer
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
@@ -66,11 +68,13 @@ class Predictor:
         self.chat = processor.chat
         self.name, self.sha256 = name, sha256
         self.trained_on = trained_on or frozenset()
+        self._looked: tuple[list[Photo], Any] = ([], None)
         self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5} | (calibration or {})
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
         """A packaged model by name, or one from a folder."""
+        keep_freed_memory()
         folder = model_dir(name)
         model = load(folder, dtype or fast_dtype(device))
         own = (folder / "tokenizer_config.json").is_file()
@@ -93,7 +97,17 @@ class Predictor:
 
     @torch.inference_mode()
     def look(self, photos: Sequence[Photo]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Visual tokens of the frame alone (B, N, D), and branch tokens of all views and measurements."""
+        """Visual tokens of the frame alone (B, N, D), and branch tokens of all views and measurements.
+
+        The last answer is remembered: two questions about the same photos look at them once.
+        """
+        last, answer = self._looked
+        if len(last) == len(photos) and all(a is b for a, b in zip(last, photos, strict=True)):
+            return answer
+        self._looked = list(photos), self._look(photos)
+        return self._looked[1]
+
+    def _look(self, photos: Sequence[Photo]) -> tuple[Tensor, dict[str, Tensor]]:
         inputs = self.processor.image_processor([photo.pixels for photo in photos])
         mask, measures = inputs["crop_mask"].to(self.device), inputs["measures"].to(self.device)
         seen = self.model.encode(inputs["views"].to(self.device), mask)

@@ -94,7 +94,7 @@ def trained_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor
     return {
         name: value.detach()
         for name, value in model.state_dict().items()
-        if name.startswith(("mfam.", "heads.")) or "lora_" in name
+        if name.startswith(("mfam.", "heads.", "beliefs.")) or "lora_" in name
     }
 
 

@@ -33,6 +33,8 @@ class CalmConfig(PretrainedConfig):
         qformer_layers, qformer_heads, qformer_hidden, qformer_dropout: shape of each Q-Former.
         summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
             paper's queries are the same for every photo).
+        beliefs: tokens that say in the language model's own space what the auxiliary heads believe (ours; 0 for none,
+            as in the paper): it reads a score or a fault from them many times sooner than from the branches alone.
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         image_token_id: placeholder in the prompt, one for each visual token.
@@ -68,6 +70,7 @@ class CalmConfig(PretrainedConfig):
         qformer_hidden: int = 768,
         qformer_dropout: float = 0.1,
         summaries: bool = True,
+        beliefs: int = 0,
         token_rms: float = 0.13,
         head_hidden: int = 384,
         image_token_id: int = 0,
@@ -99,6 +102,7 @@ class CalmConfig(PretrainedConfig):
         self.qformer_hidden = qformer_hidden
         self.qformer_dropout = qformer_dropout
         self.summaries = summaries
+        self.beliefs = beliefs
         self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.image_token_id = image_token_id
@@ -141,7 +145,7 @@ class CalmConfig(PretrainedConfig):
     @property
     def visual_tokens(self) -> int:
         """Tokens of one photo in the prompt."""
-        return self.low_queries + self.middle_queries + self.high_queries + self.thematic_tokens
+        return self.low_queries + self.middle_queries + self.high_queries + self.thematic_tokens + self.beliefs
 
     def get_text_config(self, *_args: Any, **_kwargs: Any) -> PretrainedConfig:
         """The language model's configuration, which generation asks for."""

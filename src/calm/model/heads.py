@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calm.model.configuration import CalmConfig
+from calm.model.configuration import BRANCHES, CalmConfig
 from calm.types import CLASSES
 
 EMOTIONS = ("amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness")
@@ -41,8 +41,33 @@ class AuxiliaryHeads(nn.Module):
 
     def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
         """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``."""
-        means = [group.mean(dim=1) for name, group in tokens.items() if name != "thematic"]
+        means = [tokens[name].mean(dim=1) for name in BRANCHES if name in tokens]
         joined = torch.cat([*means, tokens["thematic"][:, 0], tokens["thematic"].mean(dim=1)], dim=1)
         hidden = F.gelu(self.hidden(F.dropout(self.norm(joined), self.dropout, self.training)))
         hidden = F.dropout(hidden, self.dropout, self.training)
         return {name: layer(hidden) for name, layer in self.out.items()}
+
+
+class Beliefs(nn.Module):
+    """What the heads believe, as tokens for the language model: a linear map of their probabilities and amounts.
+
+    Without a bias, so that each token is a mixture of one direction for each score, emotion and edit.
+    """
+
+    def __init__(self, config: CalmConfig) -> None:
+        super().__init__()
+        self.tokens, self.token_rms = config.beliefs, config.token_rms
+        self.mix = nn.Linear(sum(HEADS.values()), config.beliefs * config.text_config.hidden_size, bias=False)
+
+    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
+        """Outputs of :class:`AuxiliaryHeads` → (B, config.beliefs, language width), each of the size of a word."""
+        edits = outputs["edits"].softmax(dim=1)
+        believed = {
+            "score": outputs["score"].softmax(dim=1),
+            "quality": outputs["quality"] / 10,
+            "emotions": outputs["emotions"].softmax(dim=1),
+            "edits": edits,
+            "amounts": outputs["amounts"] * edits[:, :-1],
+        }
+        tokens = self.mix(torch.cat([believed[name] for name in HEADS], dim=1)).unflatten(1, (self.tokens, -1))
+        return F.rms_norm(tokens, tokens.shape[-1:]) * self.token_rms

@@ -16,11 +16,17 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
 from calm.model.encoder import VisionEncoder
-from calm.model.heads import AuxiliaryHeads
+from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam
 from calm.model.splice import splice
 
-PARTS = {"vision": "vision.", "mfam": "mfam.", "heads": "heads.", "language": "language_model."}
+PARTS = {
+    "vision": "vision.",
+    "mfam": "mfam.",
+    "heads": "heads.",
+    "beliefs": "beliefs.",
+    "language": "language_model.",
+}
 """Name of each part of the model and the prefix of its parameters."""
 
 
@@ -46,6 +52,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.vision = VisionEncoder(getattr(vision, "vision_model", vision), config.pool)
         self.mfam = Mfam(config)
         self.heads = AuxiliaryHeads(config)
+        self.beliefs = Beliefs(config) if config.beliefs else None
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if not self.language_model.config.tie_word_embeddings:
             self._tied_weights_keys = {}
@@ -142,9 +149,12 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         crop_mask: Tensor | None = None,
         measures: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`."""
+        """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`. With them, ``beliefs``."""
         dtype = self.mfam.thematic[1].weight.dtype
-        return self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
+        tokens = self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
+        if self.beliefs is not None:
+            tokens["beliefs"] = self.beliefs(self.heads(tokens))
+        return tokens
 
     def visual_tokens(self, views: Tensor, crop_mask: Tensor | None = None, measures: Tensor | None = None) -> Tensor:
         """Visual tokens of photos as they stand in a prompt: (B, config.visual_tokens, D)."""
@@ -221,7 +231,7 @@ def merge_lora(part: nn.Module) -> None:
 
 
 def join(tokens: dict[str, Tensor]) -> Tensor:
-    """Branch tokens in prompt order, low, middle, high, thematic: (B, N, D)."""
+    """Tokens in prompt order, low, middle, high, thematic, beliefs: (B, N, D)."""
     return torch.cat(list(tokens.values()), dim=1)
 
 

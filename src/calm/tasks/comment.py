@@ -47,7 +47,7 @@ class CommentTask(Task):
     def __init__(self, context: Context, source: str = "para", split: str = "train", limit: int = 0) -> None:
         super().__init__(context)
         records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
-        self.photos = sorted(rated(records), key=lambda photo: photo.sha256)[: limit or None]
+        self.photos = rated(records)[: limit or None]
         self.frames = FrameFeatures(context, source)
         self.facts = FactsStore(context, source)
 

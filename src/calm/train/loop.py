@@ -240,6 +240,10 @@ class Trainer:
 
     def _step(self, stage: Stage, batches: list[Batch], optimizer: torch.optim.Optimizer) -> dict[str, float]:
         self.model.train()
+        for part, prefix in PARTS.items():
+            module = getattr(self.model, prefix.rstrip("."))
+            if part not in stage.learn and module is not None:
+                module.eval()  # no dropout in what stands still
         optimizer.zero_grad(set_to_none=True)
         row: dict[str, float] = {}
         for spec, batch in zip(stage.tasks, batches, strict=True):

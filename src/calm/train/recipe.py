@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "heads", "vision", "language"]
+Part = Literal["mfam", "heads", "beliefs", "vision", "language"]
 
 
 class _Strict(BaseModel):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from calm.chat import Chat
+from calm.memory import keep_freed_memory
 from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_trained
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
@@ -44,6 +45,7 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     """
     from calm.model.checkpoint import load_trained
 
+    keep_freed_memory()
     spec = load_recipe(recipe, overrides)
     if spec.threads:
         torch.set_num_threads(spec.threads)
