@@ -14,6 +14,7 @@ from calm.errors import ConfigError, WeightsError
 from calm.model.checkpoint import build, freeze_base, load, save_trained, trained_state
 from calm.model.configuration import CalmConfig
 from calm.model.encoder import pool_grid
+from calm.model.heads import HEADS
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.qformer import QFormer
 from calm.model.splice import splice
@@ -115,6 +116,29 @@ def test_tokens_stand_in_the_order_of_the_paper(model: CalmForConditionalGenerat
     tokens = model.align(**model.encode(inputs["views"], inputs["crop_mask"]), crop_mask=inputs["crop_mask"])
     assert list(tokens) == ["low", "middle", "high", "thematic", "beliefs"]
     assert join(tokens).shape == (2, model.config.visual_tokens, 48)
+
+
+def test_without_beliefs_the_prompt_is_the_papers(tmp_path: Path) -> None:
+    vision, text = write_parts(tmp_path)
+    model = build(vision, text, torch.float32, image_token_id=IMAGE, **(SHAPE | {"beliefs": 0})).eval()
+    inputs = photos(2)
+    with torch.no_grad():
+        tokens = model.align(**model.encode(inputs["views"], inputs["crop_mask"]), crop_mask=inputs["crop_mask"])
+    assert list(tokens) == ["low", "middle", "high", "thematic"]
+    assert join(tokens).shape[1] == model.config.visual_tokens
+    assert not any(name.startswith("beliefs") for name in trained_state(model))
+
+
+def test_beliefs_follow_the_heads_and_have_the_size_of_words(model: CalmForConditionalGeneration) -> None:
+    """Two photos of which the heads believe the same have the same belief tokens, whatever else they show."""
+    outputs = {name: torch.randn(1, n).repeat(2, 1) for name, n in HEADS.items()}
+    outputs["quality"][1] += 3.0
+    with torch.no_grad():
+        same = model.beliefs({name: value[:1].repeat(2, 1) for name, value in outputs.items()})
+        other = model.beliefs(outputs)
+    assert torch.equal(same[0], same[1]) and not torch.allclose(other[0], other[1])
+    size = other.square().mean(dim=2).sqrt()
+    torch.testing.assert_close(size, torch.full_like(size, model.config.token_rms), atol=1e-3, rtol=1e-3)
 
 
 def test_one_photo_or_many(model: CalmForConditionalGeneration) -> None:

@@ -22,20 +22,21 @@ class CritiqueTask(Task):
 
     Args:
         store: a store of encoded lessons.
+        limit: lessons at most, the first ones made; 0 for all.
     """
 
     name = "critique"
 
-    def __init__(self, context: Context, store: str = "lessons", split: str = "train") -> None:
+    def __init__(self, context: Context, store: str = "lessons", split: str = "train", limit: int = 0) -> None:
         super().__init__(context)
         self.store = LessonStore(context, store)
-        self.split = split
+        self.split, self.limit = split, limit
         self.scores: dict[str, float] = {}
         self.keys: list[str] = []
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         self.store.open(model)
-        self.keys = self.store.keys(self.split)
+        self.keys = self.store.keys(self.split)[: self.limit or None]
         self.store.frames.finish(model, self.keys, report)
         path = (self.context.run or self.store.path.parent) / "lesson-scores.json"
         if path.exists():

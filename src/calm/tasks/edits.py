@@ -30,6 +30,7 @@ class EditsTask(Task):
             as it is.
         split: ``train`` or ``validation``, by photo.
         cached: ``finished`` features where the encoder stands still, ``started`` ones where its adapters learn.
+        limit: lessons at most, the first ones made; 0 for all.
     """
 
     name = "edits"
@@ -41,19 +42,20 @@ class EditsTask(Task):
         sources: list[dict] | None = None,
         split: str = "train",
         cached: Literal["started", "finished"] = "finished",
+        limit: int = 0,
     ) -> None:
         super().__init__(context)
         self.store = LessonStore(context, store)
         self.sources = [Source(**source) for source in sources or []]
         self.split = split
-        self.cached = cached
+        self.cached, self.limit = cached, limit
         self.keys: list[str] = []
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         self.store.open(model)
         if self.sources:
             build_lessons(self.context, self.store, self.sources, model, report=report)
-        self.keys = self.store.keys(self.split)
+        self.keys = self.store.keys(self.split)[: self.limit or None]
         if self.cached == "finished":
             self.store.frames.finish(model, self.keys, report)
 
