@@ -12,7 +12,7 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORES
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.comment import exchange
-from calm.tasks.lessons import LessonStore
+from calm.tasks.lessons import LessonStore, Source
 from calm.words.facts import Facts
 
 
@@ -21,22 +21,31 @@ class CritiqueTask(Task):
     when this task is prepared (after the warm-up), so words and score agree.
 
     Args:
-        store: a store of encoded lessons.
+        store: a store of encoded lessons, which the task ``edits`` builds.
+        sources: the photos of its lessons, as in the task ``edits``; none takes every lesson there is.
         limit: lessons at most, the first ones made; 0 for all.
     """
 
     name = "critique"
 
-    def __init__(self, context: Context, store: str = "lessons", split: str = "train", limit: int = 0) -> None:
+    def __init__(
+        self,
+        context: Context,
+        store: str = "lessons",
+        sources: list[dict] | None = None,
+        split: str = "train",
+        limit: int = 0,
+    ) -> None:
         super().__init__(context)
         self.store = LessonStore(context, store)
+        self.sources = [Source(**source) for source in sources or []]
         self.split, self.limit = split, limit
         self.scores: dict[str, float] = {}
         self.keys: list[str] = []
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         self.store.open(model)
-        self.keys = self.store.keys(self.split)[: self.limit or None]
+        self.keys = self.store.keys(self.split, self.sources)[: self.limit or None]
         self.store.frames.finish(model, self.keys, report)
         path = (self.context.run or self.store.path.parent) / "lesson-scores.json"
         if path.exists():

@@ -55,7 +55,7 @@ class EditsTask(Task):
         self.store.open(model)
         if self.sources:
             build_lessons(self.context, self.store, self.sources, model, report=report)
-        self.keys = self.store.keys(self.split)[: self.limit or None]
+        self.keys = self.store.keys(self.split, self.sources)[: self.limit or None]
         if self.cached == "finished":
             self.store.frames.finish(model, self.keys, report)
 

@@ -119,9 +119,14 @@ class LessonStore:
     def __contains__(self, key: str) -> bool:
         return key in self.labels and key in self.crops and key in self.frames.first
 
-    def keys(self, split: str) -> list[str]:
-        """Keys of one split, in the order they were made. Raises :class:`DataError` when there is none."""
-        keys = [key for key, labels in self.labels.items() if labels.split == split and key in self]
+    def keys(self, split: str, sources: Sequence[Source] = ()) -> list[str]:
+        """Keys of one split in a fixed order; with ``sources``, of their lessons alone.
+
+        Raises:
+            DataError: when there is none.
+        """
+        wanted = set(lesson_keys(self.context, sources)) if sources else self.labels.keys()
+        keys = sorted(k for k, labels in self.labels.items() if k in wanted and labels.split == split and k in self)
         if not keys:
             raise DataError(f"expected encoded lessons in {self.path.parent}, found none; give the task its sources")
         return keys
@@ -158,6 +163,14 @@ def photos(context: Context, source: Source) -> list[Record]:
     chosen = [r for r in records if r.split in (None, "train") and (r.score is None or r.score >= source.floor)]
     chosen.sort(key=lambda record: hashlib.sha256(record.path.split(str(context.root))[-1].encode()).hexdigest())
     return chosen[: source.limit or None]
+
+
+def lesson_keys(context: Context, sources: Sequence[Source]) -> list[str]:
+    """Keys of all lessons of the sources, encoded or not."""
+    found = [
+        (record.sha256 or file_sha256(record.path), source) for source in sources for record in photos(context, source)
+    ]
+    return [f"{sha}:{draw}" for sha, source in found for draw in range(source.draws)]
 
 
 def build_lessons(
