@@ -78,6 +78,10 @@ class Mfam(nn.Module):
             self.measures = nn.Sequential(
                 nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
             )
+            self.measured = nn.ModuleDict({b: nn.Linear(256, width) for b in ("low", "middle") if b in self.qformers})
+            for layer in self.measured.values():
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(
         self,
@@ -99,9 +103,10 @@ class Mfam(nn.Module):
             queries is absent.
         """
         index = {layer: i for i, layer in enumerate(self.config.layers)}
-        extra = None
+        extra, hidden = None, None
         if measures is not None and self.config.measures:
-            extra = self.measures(measures.to(whole.dtype)).unflatten(1, (self.config.measure_tokens, -1))
+            hidden = self.measures[1](self.measures[0](measures.to(whole.dtype)))
+            extra = self.measures[2](hidden).unflatten(1, (self.config.measure_tokens, -1))
         tokens = {}
         for branch, qformer in self.qformers.items():
             features = whole[:, [index[layer] for layer in self.layers[branch]]].unsqueeze(1)
@@ -112,6 +117,9 @@ class Mfam(nn.Module):
             sequence = self.readers[branch](features)
             summary = self.summaries[branch](summarise(features[:, 0])) if self.summaries else None
             if extra is not None and branch in ("low", "middle"):
+                # The measurements are read like features, and also say from the first what to ask for.
+                asked = self.measured[branch](hidden)
+                summary = asked if summary is None else summary + asked
                 sequence = torch.cat([sequence, extra], dim=1)
                 mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
             tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
