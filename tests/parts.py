@@ -36,6 +36,8 @@ SHAPE = {
     "head_hidden": 16,
     "measures": 8,
     "measure_tokens": 2,
+    "statistics": 1,
+    "statistics_hidden": 16,
     "beliefs": 2,
 } | LAYERS
 

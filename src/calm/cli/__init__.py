@@ -6,7 +6,6 @@ Exit status: 0 all is well, 1 some photos failed, 2 wrong usage (or a part that 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -22,10 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: without the program's name; None for those of this process.
     """
-    # Threads that decode work beside those that multiply: a thread that waits must leave its core to the others.
-    # Read when torch is loaded, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     from calm.cli.app import app
 
     try:

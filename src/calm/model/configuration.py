@@ -33,6 +33,9 @@ class CalmConfig(PretrainedConfig):
         qformer_layers, qformer_heads, qformer_hidden, qformer_dropout: shape of each Q-Former.
         summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
             paper's queries are the same for every photo).
+        statistics: tokens of a fully connected branch over the summary token, mean and spread of the patches of every
+            layer that is read, of the frame and of its crops (ours; 0 for none, as in the paper).
+        statistics_hidden, statistics_dropout: width of that branch, and dropout in it.
         beliefs: tokens that say in the language model's own space what the auxiliary heads believe (ours; 0 for none,
             as in the paper): it reads a score or a fault from them many times sooner than from the branches alone.
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
@@ -70,6 +73,9 @@ class CalmConfig(PretrainedConfig):
         qformer_hidden: int = 768,
         qformer_dropout: float = 0.1,
         summaries: bool = True,
+        statistics: int = 0,
+        statistics_hidden: int = 384,
+        statistics_dropout: float = 0.3,
         beliefs: int = 0,
         token_rms: float = 0.13,
         head_hidden: int = 384,
@@ -102,6 +108,9 @@ class CalmConfig(PretrainedConfig):
         self.qformer_hidden = qformer_hidden
         self.qformer_dropout = qformer_dropout
         self.summaries = summaries
+        self.statistics = statistics
+        self.statistics_hidden = statistics_hidden
+        self.statistics_dropout = statistics_dropout
         self.beliefs = beliefs
         self.token_rms = token_rms
         self.head_hidden = head_hidden
@@ -145,7 +154,8 @@ class CalmConfig(PretrainedConfig):
     @property
     def visual_tokens(self) -> int:
         """Tokens of one photo in the prompt."""
-        return self.low_queries + self.middle_queries + self.high_queries + self.thematic_tokens + self.beliefs
+        queries = self.low_queries + self.middle_queries + self.high_queries
+        return queries + self.thematic_tokens + self.statistics + self.beliefs
 
     def get_text_config(self, *_args: Any, **_kwargs: Any) -> PretrainedConfig:
         """The language model's configuration, which generation asks for."""

@@ -34,6 +34,7 @@ class AuxiliaryHeads(nn.Module):
         super().__init__()
         width = config.text_config.hidden_size
         branches = sum(bool(n) for n in (config.low_queries, config.middle_queries, config.high_queries)) + 2
+        branches += bool(config.statistics)
         self.norm = nn.LayerNorm(branches * width)
         self.hidden = nn.Linear(branches * width, config.head_hidden)
         self.dropout = dropout
@@ -41,7 +42,7 @@ class AuxiliaryHeads(nn.Module):
 
     def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
         """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``."""
-        means = [tokens[name].mean(dim=1) for name in BRANCHES if name in tokens]
+        means = [tokens[name].mean(dim=1) for name in (*BRANCHES, "statistics") if name in tokens]
         joined = torch.cat([*means, tokens["thematic"][:, 0], tokens["thematic"].mean(dim=1)], dim=1)
         hidden = F.gelu(self.hidden(F.dropout(self.norm(joined), self.dropout, self.training)))
         hidden = F.dropout(hidden, self.dropout, self.training)

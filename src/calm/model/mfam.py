@@ -74,6 +74,14 @@ class Mfam(nn.Module):
             nn.init.zeros_(summary.bias)
         self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
         self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
+        if config.statistics:
+            self.statistics = nn.Sequential(
+                nn.Dropout(config.statistics_dropout),
+                nn.Linear(3 * (len(config.layers) + len(config.low_layers)) * width, config.statistics_hidden),
+                nn.GELU(),
+                nn.Dropout(config.statistics_dropout),
+                nn.Linear(config.statistics_hidden, config.statistics * out),
+            )
         if config.measures:
             self.measures = nn.Sequential(
                 nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
@@ -99,8 +107,8 @@ class Mfam(nn.Module):
             measures: (B, config.measures), standardised pixel measurements, or None.
 
         Returns:
-            Tokens of ``low``, ``middle``, ``high`` and ``thematic``, each (B, n, language width); a branch without
-            queries is absent.
+            Tokens of ``low``, ``middle``, ``high``, ``thematic`` and ``statistics``, each (B, n, language width); a
+            branch without tokens is absent.
         """
         index = {layer: i for i, layer in enumerate(self.config.layers)}
         extra, hidden = None, None
@@ -125,7 +133,20 @@ class Mfam(nn.Module):
             tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
         last = whole[:, index[self.config.thematic_layer]]
         tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
+        if self.config.statistics:
+            told = self.statistics(self._statistics(whole, crops, crop_mask)).unflatten(1, (self.config.statistics, -1))
+            tokens["statistics"] = self._sized(told)
         return tokens
+
+    def _statistics(self, whole: Tensor, crops: Tensor | None, crop_mask: Tensor | None) -> Tensor:
+        """Summaries of the whole frame, then the mean of those of the crops that exist, zeros where there are none."""
+        frame = summarise(whole)
+        if crops is None or not crops.shape[1]:
+            return F.pad(frame, (0, 3 * len(self.config.low_layers) * whole.shape[3]))
+        each = summarise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
+        weight = torch.ones(each.shape[:2], device=each.device) if crop_mask is None else crop_mask.to(each.dtype)
+        mean = (each * weight.unsqueeze(2)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp(min=1)
+        return torch.cat([frame, mean.to(frame.dtype)], dim=1)
 
     def _low_mask(self, features: Tensor, crop_mask: Tensor | None) -> Tensor | None:
         """(B, views · layers · tokens): the whole frame is always read, a crop only where it exists."""
