@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES = 400
 
 FLOORS = [
-    {"types", "errors", "config", "calm"},
+    {"types", "errors", "config", "memory", "calm"},
     {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking"},
     {"train", "eval", "engine", "predictor", "catalogue", "trial", "table", "output", "api"},
     {"serve", "cli"},
