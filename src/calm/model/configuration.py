@@ -36,8 +36,9 @@ class CalmConfig(PretrainedConfig):
         statistics: tokens of a fully connected branch over the summary token, mean and spread of the patches of every
             layer that is read, of the frame and of its crops (ours; 0 for none, as in the paper).
         statistics_hidden, statistics_dropout: width of that branch, and dropout in it.
-        beliefs: tokens that say in the language model's own space what the auxiliary heads believe (ours; 0 for none,
-            as in the paper): it reads a score or a fault from them many times sooner than from the branches alone.
+        beliefs: tokens that say in the language model's own space what the auxiliary heads believe and what was
+            measured (ours; 0 for none, as in the paper): it reads a score or a fault from them many times sooner than
+            from the branches alone.
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         image_token_id: placeholder in the prompt, one for each visual token.

@@ -50,18 +50,24 @@ class AuxiliaryHeads(nn.Module):
 
 
 class Beliefs(nn.Module):
-    """What the heads believe, as tokens for the language model: a linear map of their probabilities and amounts.
+    """What the heads believe, and what was measured, as tokens for the language model: one linear map of both.
 
-    Without a bias, so that each token is a mixture of one direction for each score, emotion and edit.
+    Without a bias, so that each token is a mixture of one direction for each score, emotion, edit and measurement.
     """
 
     def __init__(self, config: CalmConfig) -> None:
         super().__init__()
-        self.tokens, self.token_rms = config.beliefs, config.token_rms
-        self.mix = nn.Linear(sum(HEADS.values()), config.beliefs * config.text_config.hidden_size, bias=False)
+        self.tokens, self.measures, self.token_rms = config.beliefs, config.measures, config.token_rms
+        told = sum(HEADS.values()) + config.measures
+        self.mix = nn.Linear(told, config.beliefs * config.text_config.hidden_size, bias=False)
 
-    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
-        """Outputs of :class:`AuxiliaryHeads` → (B, config.beliefs, language width), each of the size of a word."""
+    def forward(self, outputs: dict[str, Tensor], measures: Tensor | None = None) -> Tensor:
+        """Tokens, each of the size of a word: (B, config.beliefs, language width).
+
+        Args:
+            outputs: of :class:`AuxiliaryHeads`.
+            measures: (B, config.measures), standardised, or None where nothing was measured.
+        """
         edits = outputs["edits"].softmax(dim=1)
         believed = {
             "score": outputs["score"].softmax(dim=1),
@@ -70,5 +76,7 @@ class Beliefs(nn.Module):
             "edits": edits,
             "amounts": outputs["amounts"] * edits[:, :-1],
         }
-        tokens = self.mix(torch.cat([believed[name] for name in HEADS], dim=1)).unflatten(1, (self.tokens, -1))
+        measured = edits.new_zeros(len(edits), self.measures) if measures is None else measures.to(edits.dtype) / 5
+        told = torch.cat([*(believed[name] for name in HEADS), measured], dim=1)
+        tokens = self.mix(told).unflatten(1, (self.tokens, -1))
         return F.rms_norm(tokens, tokens.shape[-1:]) * self.token_rms

@@ -153,7 +153,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         dtype = self.mfam.thematic[1].weight.dtype
         tokens = self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
         if self.beliefs is not None:
-            tokens["beliefs"] = self.beliefs(self.heads(tokens))
+            tokens["beliefs"] = self.beliefs(self.heads(tokens), measures)
         return tokens
 
     def visual_tokens(self, views: Tensor, crop_mask: Tensor | None = None, measures: Tensor | None = None) -> Tensor:

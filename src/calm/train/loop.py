@@ -153,7 +153,8 @@ def encode_batch(
 def language_losses(model: CalmForConditionalGeneration, visual: Tensor, batch: Batch, chat: Chat) -> dict[str, Tensor]:
     """Cross-entropy of the answers; where a score distribution is given, it is the target of the first answer token.
 
-    The score distribution is learnt over the ten first tokens (``1`` stands for 1 and for 10) and by its mean.
+    The score distribution is learnt over the ten first tokens (``1`` stands for 1 and for 10) and by its mean: losses
+    ``spoken`` and ``spoken-correlation``.
     """
     ids, mask, labels, starts = chat.exchange(batch.exchanges)
     soft = [i for i, target in enumerate(batch.distributions) if target is not None]
@@ -174,9 +175,9 @@ def language_losses(model: CalmForConditionalGeneration, visual: Tensor, batch: 
         first = head(hidden[soft, starts[soft]]).float()
         spoken = first.log_softmax(dim=1)[:, digits]
         mean = spoken.softmax(dim=1) @ SCORES[:9]
-        losses["score"] = -(folded * spoken).sum(dim=1).mean() + (mean - target @ SCORES).square().mean()
+        losses["spoken"] = -(folded * spoken).sum(dim=1).mean() + (mean - target @ SCORES).square().mean()
         if len(soft) > 2:
-            losses["correlation"] = correlation_loss(mean, target @ SCORES)
+            losses["spoken-correlation"] = correlation_loss(mean, target @ SCORES)
     return losses
 
 
