@@ -61,6 +61,8 @@ def build(vision: str, text: str, dtype: torch.dtype | None = None, **settings: 
         text_source=text,
         **settings,
     )
+    for part in (config.vision_config, config.text_config):
+        part._name_or_path = ""  # a folder of this machine; the sources say where the weights come from
     return _assemble(config, dtype or fast_dtype())
 
 
