@@ -1,4 +1,4 @@
-"""Draws what calm says of a photo into one picture: python examples/draw_demo.py PHOTO OUT.png
+"""Draws what calm says of a photo into one picture: python examples/draw_demo.py PHOTO OUT.jpg
 
 The photo with its score and distribution, the comment, the suggestions, and the best one tried out. Everything in it is
 what the packaged model answers; nothing is written by hand.
@@ -17,7 +17,7 @@ from calm import Calm
 from calm.data.images import load_photo
 from calm.edits import render
 
-WIDTH, PHOTO, MARGIN = 1180, 380, 24
+WIDTH, PHOTO, MARGIN = 1010, 380, 24
 INK, GREY, BAR = "#1c1c1c", "#6b6b6b", "#3a6ea5"
 
 
@@ -30,7 +30,7 @@ def fitted(pixels: np.ndarray, width: int) -> Image.Image:
     return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
 
 
-def write(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, fill: str = INK, columns: int = 68) -> int:
+def write(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, fill: str = INK, columns: int = 58) -> int:
     """Wrapped text; returns where the next line begins."""
     for line in textwrap.wrap(text, columns):
         draw.text((x, y), line, fill=fill, font=font(size))
@@ -57,7 +57,7 @@ def main(photo: str, out: str) -> None:
     picture.paste(left, (MARGIN, MARGIN))
     x, y = PHOTO + 2 * MARGIN, MARGIN
     draw.text((x, y), f"{score.value:.1f}", fill=INK, font=font(46))
-    draw.text((x + 90, y + 22), f"of 1–10, spread {score.std:.1f}", fill=GREY, font=font(17))
+    draw.text((x + 90, y + 22), f"on 1-10, spread {score.std:.1f}", fill=GREY, font=font(17))
     y = bars(draw, x, y + 50, score.distribution) + 16
     y = write(draw, x, y, comment.text, 19) + 14
     if not suggestions:
@@ -81,7 +81,7 @@ def main(photo: str, out: str) -> None:
                 draw.text((x, y + half.height + 6), caption, fill=INK, font=font(17))
                 x, low = x + PHOTO + MARGIN, y + half.height
             y = low + 30 + MARGIN
-    picture.crop((0, 0, WIDTH, y)).save(Path(out), optimize=True)
+    picture.crop((0, 0, WIDTH, y)).save(Path(out), quality=88)
 
 
 if __name__ == "__main__":
