@@ -73,10 +73,18 @@ class Predictor:
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
-        """A packaged model by name, or one from a folder."""
+        """A packaged model by name, or one from a folder.
+
+        Args:
+            dtype: of the frozen parts; None for float32 on a CPU, where bfloat16 lets a score depend on its batch by more
+                than 0.01, and for what is fast elsewhere.
+        """
         keep_freed_memory()
         folder = model_dir(name)
-        model = load(folder, dtype or fast_dtype(device))
+        if dtype is None:
+            kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")).type
+            dtype = torch.float32 if kind == "cpu" else fast_dtype(device)
+        model = load(folder, dtype)
         own = (folder / "tokenizer_config.json").is_file()
         tokenizer = load_tokenizer(str(folder) if own else model.config.text_source)
         image_token = tokenizer.convert_ids_to_tokens(model.config.image_token_id)
