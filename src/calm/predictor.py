@@ -76,8 +76,8 @@ class Predictor:
         """A packaged model by name, or one from a folder.
 
         Args:
-            dtype: of the frozen parts; None for float32 on a CPU, where bfloat16 lets a score depend on its batch by more
-                than 0.01, and for what is fast elsewhere.
+            dtype: of the frozen parts; None for float32 on a CPU, where bfloat16 lets a score depend on its batch by
+                more than 0.01, and for what is fast elsewhere.
         """
         keep_freed_memory()
         folder = model_dir(name)
