@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from calm.data.sample import Sample
 from calm.edits import Applied, advise, describe, untouched
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import LETTERS, MEND_QUESTION
-from calm.tasks.base import Context, Report, Task, silent
-from calm.tasks.lessons import Labels, LessonStore, Source, build_lessons
+from calm.tasks.base import Context, Report, silent
+from calm.tasks.lessons import Labels, LessonsTask, build_lessons
 from calm.types import CLASSES
 
 INDEX = {name: i for i, name in enumerate(CLASSES)}
@@ -21,49 +21,26 @@ VISIBLE = 0.15
 """Severity from which an edit is held against a photo; a fainter one is as good as untouched."""
 
 
-class EditsTask(Task):
+class EditsTask(LessonsTask):
     """Edited and untouched photos.
 
+    Lessons of ``sources`` that are not there yet are built.
+
     Args:
-        store: name of a store of encoded lessons.
-        sources: photos that the store is built from, fields of :class:`calm.tasks.lessons.Source`; none takes it
-            as it is.
-        split: ``train`` or ``validation``, by photo.
         cached: ``finished`` features where the encoder stands still, ``started`` ones where its adapters learn.
-        limit: lessons at most, the first ones made; 0 for all.
     """
 
     name = "edits"
 
-    def __init__(
-        self,
-        context: Context,
-        store: str = "lessons",
-        sources: list[dict] | None = None,
-        split: str = "train",
-        cached: Literal["started", "finished"] = "finished",
-        limit: int = 0,
-    ) -> None:
-        super().__init__(context)
-        self.store = LessonStore(context, store)
-        self.sources = [Source(**source) for source in sources or []]
-        self.split = split
-        self.cached, self.limit = cached, limit
-        self.keys: list[str] = []
+    def __init__(self, context: Context, cached: Literal["started", "finished"] = "finished", **options: Any) -> None:
+        super().__init__(context, **options)
+        self.cached = cached
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        self.store.open(model)
         if self.sources:
+            self.store.open(model)
             build_lessons(self.context, self.store, self.sources, model, report=report)
-        self.keys = self.store.keys(self.split, self.sources)[: self.limit or None]
-        if self.cached == "finished":
-            self.store.frames.finish(model, self.keys, report)
-
-    def hashes(self) -> set[str]:
-        return {key.split(":")[0] for key in self.keys}
-
-    def __len__(self) -> int:
-        return len(self.keys)
+        self.choose(model, self.cached == "finished", report)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         sample, labels = self.store.read(self.keys[index], self.cached)

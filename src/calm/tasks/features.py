@@ -16,6 +16,7 @@ from torch import Tensor
 from calm.data.feature_cache import FeatureCache
 from calm.data.views import normalise
 from calm.errors import DataError
+from calm.model.encoder import VisionEncoder
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.tasks.base import Context, Report, silent
 from calm.tasks.photos import read_whole
@@ -39,10 +40,7 @@ class FrameFeatures:
     ) -> None:
         """Encode the photos that are not encoded yet. ``finish``: with all blocks; else those that stand still."""
         self.open(model)
-        if self._started is None:
-            self._encode(self.finished, model, photos, report)
-            return
-        self._encode(self._started, model, photos, report)
+        self._encode(self.first, model, photos, report)
         if finish:
             self.finish(model, [key for key, _ in photos], report)
 
@@ -90,6 +88,8 @@ class FrameFeatures:
         if self._started is None:
             return
         todo = list(dict.fromkeys(key for key in keys if key not in self.finished))
+        if not todo:
+            return
         vision = model.merged_vision()
         for start in range(0, len(todo), BATCH):
             part = todo[start : start + BATCH]
@@ -99,17 +99,21 @@ class FrameFeatures:
             report(start + len(part), len(todo))
 
     def _encode(self, cache: FeatureCache, model: CalmForConditionalGeneration, photos: Photos, report: Report) -> None:
-        config = self.context.config
         todo = list({key: path for key, path in photos if key not in cache}.items())
+        if not todo:
+            return
         vision = model.merged_vision()
         done = 0
         for keys, frames in self._frames(todo):
-            with torch.inference_mode():
-                half = cache is self._started
-                features = model.start(frames, vision) if half else vision(frames, config.layers)
-            cache.append(keys, features.float().numpy())
+            cache.append(keys, self.encode(model, frames, vision))
             done += len(keys)
             report(done, len(todo))
+
+    @torch.inference_mode()
+    def encode(self, model: CalmForConditionalGeneration, frames: Tensor, vision: VisionEncoder) -> np.ndarray:
+        """Frames (B, 3, S, S) → rows of :attr:`first`. ``vision``: the model's encoder, adapters folded in."""
+        half = self._started is not None
+        return (model.start(frames, vision) if half else vision(frames, model.config.layers)).float().numpy()
 
     def _frames(self, photos: Photos) -> Iterator[tuple[list[str], Tensor]]:
         config = self.context.config

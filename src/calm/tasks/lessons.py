@@ -27,7 +27,7 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
 from calm.model.saliency import Saliency
 from calm.model.weights import file_sha256
-from calm.tasks.base import Context, Report, silent
+from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
 from calm.words.reading import read_frame
 
@@ -165,6 +165,44 @@ def photos(context: Context, source: Source) -> list[Record]:
     return chosen[: source.limit or None]
 
 
+class LessonsTask(Task):
+    """A task over the lessons of a store.
+
+    Args:
+        store: name of a store of encoded lessons.
+        sources: photos of its lessons, fields of :class:`Source`; none takes every lesson there is.
+        split: ``train`` or ``validation``, by photo.
+        limit: lessons at most, the first by key; 0 for all.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        store: str = "lessons",
+        sources: list[dict] | None = None,
+        split: str = "train",
+        limit: int = 0,
+    ) -> None:
+        super().__init__(context)
+        self.store = LessonStore(context, store)
+        self.sources = [Source(**source) for source in sources or []]
+        self.split, self.limit = split, limit
+        self.keys: list[str] = []
+
+    def choose(self, model: CalmForConditionalGeneration, finish: bool, report: Report) -> None:
+        """Open the store for a model, choose the keys, and ``finish`` their features."""
+        self.store.open(model)
+        self.keys = self.store.keys(self.split, self.sources)[: self.limit or None]
+        if finish:
+            self.store.frames.finish(model, self.keys, report)
+
+    def hashes(self) -> set[str]:
+        return {key.split(":")[0] for key in self.keys}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
 def lesson_keys(context: Context, sources: Sequence[Source]) -> list[str]:
     """Keys of all lessons of the sources, encoded or not."""
     found = [
@@ -232,9 +270,8 @@ def build_lessons(
             mask = torch.tensor([labels.crop_mask for labels, _ in part])
             with torch.inference_mode():
                 crops = model.encode_crops(views[:, 1:], mask, vision)
-                adapted = config.trunk < vision.depth
-                frames = model.start(views[:, 0], vision) if adapted else vision(views[:, 0], config.layers)
-            store.append([item for item, _ in part], frames.float().numpy(), crops.flatten(1, 2).float().numpy())
+            frames = store.frames.encode(model, views[:, 0], vision)
+            store.append([item for item, _ in part], frames, crops.flatten(1, 2).float().numpy())
             done += len(part)
         report(done, total)
 

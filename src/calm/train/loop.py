@@ -52,11 +52,9 @@ def learning_parameters(model: CalmForConditionalGeneration, stage: Stage) -> li
 
 
 def rate_factor(step: int, stage: Stage) -> float:
-    """Linear warm-up, then half a cosine to a fiftieth, or the full rate where the stage does not decay."""
+    """Linear warm-up, then half a cosine to a fiftieth."""
     if step < stage.warmup:
         return (step + 1) / stage.warmup
-    if stage.decay == "none":
-        return 1.0
     done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 

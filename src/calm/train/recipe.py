@@ -44,7 +44,6 @@ class Stage(_Strict):
     read: list[Literal["heads", "language"]] = Field(description="which losses are minimised")
     tasks: list[TaskSpec]
     warmup: int = 100
-    decay: Literal["cosine", "none"] = Field("cosine", description="of the learning rates, after the warm-up")
     weight_decay: float = 0.02
     clip: float = 1.0
     losses: dict[str, float] = Field(default_factory=dict, description="weight of each loss, 1 where not named")
