@@ -51,13 +51,14 @@ class FrameFeatures:
         made_by = f"{config.vision_source} layers {config.layers} pool {config.pool} size {config.image_size}"
         folder = self.context.cache / "features"
         digest = model.adapters_digest()
-        if digest:
+        if digest and config.trunk:
             with torch.inference_mode():
                 blank = model.start(torch.zeros(1, 3, config.image_size, config.image_size))
             shallow = [layer for layer in config.layers if layer <= config.trunk]
             half = f"{config.vision_source} trunk {config.trunk} layers {shallow} pool {config.pool}"
             half += f" size {config.image_size}"
             self._started = FeatureCache(folder / f"{self.name}-trunk", blank.shape[1:], half)
+        if digest:
             made_by += f" adapters {digest}"
         self._finished = FeatureCache(folder / (f"{self.name}-{digest}" if digest else self.name), shape, made_by)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from calm.data.feature_cache import FeatureCache
+from calm.data.hashes import hash_files
 from calm.data.images import load_photo
 from calm.data.measure import measurements, standardise
 from calm.data.record import Record, dataset
@@ -205,10 +206,9 @@ class LessonsTask(Task):
 
 def lesson_keys(context: Context, sources: Sequence[Source]) -> list[str]:
     """Keys of all lessons of the sources, encoded or not."""
-    found = [
-        (record.sha256 or file_sha256(record.path), source) for source in sources for record in photos(context, source)
-    ]
-    return [f"{sha}:{draw}" for sha, source in found for draw in range(source.draws)]
+    found = [(record, source) for source in sources for record in photos(context, source)]
+    hashes = hash_files([record.path for record, _ in found], label=str(context.root))
+    return [f"{hashes[record.path]}:{draw}" for record, source in found for draw in range(source.draws)]
 
 
 def build_lessons(
