@@ -39,6 +39,7 @@ SHAPE = {
     "statistics": 1,
     "statistics_hidden": 16,
     "beliefs": 2,
+    "notes": True,
 } | LAYERS
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from calm.train.calibrate import FALSE_ALARMS, calibrate
+from calm.readout import soft_score
+from calm.train.calibrate import FALSE_ALARMS, calibrate, calibrate_scores
 
 
 def lessons(count: int, sure: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,3 +31,28 @@ def test_untouched_photos_get_few_sure_suggestions() -> None:
     found = calibrate(spoken, spoken, targets)
     assert found["bias"] > 0 and found["validation_false_alarms"] <= FALSE_ALARMS
     assert 0.5 < found["validation_top1"] <= 1
+
+
+def readings(noise: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distributions of a reader who errs by ``noise`` points, and people's."""
+    generator = torch.Generator().manual_seed(seed)
+    true = 3 + 5 * torch.rand(300, generator=torch.Generator().manual_seed(9))
+    read = (true + noise * torch.randn(300, generator=generator)).clamp(1, 10)
+    return tuple(torch.stack([soft_score(float(v)) for v in values]) for values in (read, true))  # type: ignore[return-value]
+
+
+def test_the_better_reader_of_scores_gets_the_greater_share() -> None:
+    good, people = readings(0.2, seed=0)
+    poor, _ = readings(2.0, seed=1)
+    assert calibrate_scores(good, poor, people)["score_heads"] <= 0.25
+    assert calibrate_scores(poor, good, people)["score_heads"] >= 0.75
+
+
+def test_where_both_read_alike_the_heads_read_alone() -> None:
+    good, people = readings(0.2, seed=0)
+    assert calibrate_scores(good, good, people)["score_heads"] == 1.0
+
+
+def test_two_photos_choose_no_reader() -> None:
+    good, people = readings(0.2, seed=0)
+    assert calibrate_scores(good[:2], good[:2], people[:2])["score_heads"] == 0.0

@@ -88,6 +88,8 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "steps": steps,
                 "learn": {"mfam": 1e-3, "heads": 1e-3},
                 "read": ["heads"],
+                "branches": ["low", "thematic", "statistics"],
+                "standardise": True,
                 "tasks": [score, edits],
             },
             {
@@ -105,7 +107,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
             {
                 "name": "words",
                 "steps": steps,
-                "learn": {"mfam": 1e-3, "language": 1e-3},
+                "learn": {"statistics": 1e-3, "language": 1e-3},
                 "read": ["heads", "language"],
                 "tasks": [score, edits],
             },
@@ -147,6 +149,17 @@ def test_only_what_learns_changed(folder: Path) -> None:
     moved = {name for name in before if not torch.equal(before[name], fresh[name].float())}
     assert any(name.startswith("vision.") for name in moved) and any(name.startswith("language") for name in moved)
     assert all("lora_" in name for name in before if name.startswith(("vision.", "language_model.")))
+
+
+def test_statistics_are_standardised_once_and_kept_exactly(folder: Path) -> None:
+    """What the branch of statistics reads is centred on the photos of its stage; the constants are not rounded."""
+    saved = load_file(folder / "run" / "model" / TRAINED)
+    centre, spread = saved["mfam.statistics_centre"], saved["mfam.statistics_spread"]
+    assert centre.dtype == spread.dtype == torch.float32 and saved["heads.hidden.weight"].dtype == torch.bfloat16
+    assert centre.any() and (spread > 0).all() and not (spread == 1).all()
+    assert torch.equal(
+        centre, load_file(folder / "run" / "checkpoint" / "trained.safetensors")["mfam.statistics_centre"]
+    )
 
 
 def test_resumed_equals_uninterrupted(folder: Path) -> None:

@@ -341,7 +341,7 @@ def test_a_comment_needs_neither_score_nor_subject():
 def test_an_answer_about_one_aspect_stays_with_it(many, aspect):
     rng = np.random.default_rng(5)
     for facts in many[:60]:
-        text = compose_aspect(facts, aspect, rng)
+        text = compose_aspect(facts, aspect, rng).text
         assert 1 <= len(sentences(text)) <= 2
         assert {KINDS[key].aspect for key in claims(text)} <= set(ASPECTS[aspect]), text
 

@@ -38,12 +38,15 @@ class Chat:
 
     def prompt(self, question: str) -> list[int]:
         """Token ids of ``<photo><question>`` up to where the answer begins."""
-        if question not in self._prompts:
-            mark = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
-            messages = [{"role": "user", "content": mark * self.visual_tokens + question}]
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            self._prompts[question] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return self._prompts[question]
+        if question in self._prompts:
+            return self._prompts[question]
+        mark = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
+        messages = [{"role": "user", "content": mark * self.visual_tokens + question}]
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        if "\n" not in question:  # notes before a question belong to one photo alone
+            self._prompts[question] = ids
+        return ids
 
     def exchange(self, exchanges: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Questions with their answers, padded on the right.

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
+from calm.edits import Applied
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.memory import keep_freed_memory
@@ -21,10 +22,14 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
 from calm.model.weights import folder_sha256
+from calm.observer import Observer
 from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
 from calm.speaking import SeededChoice
 from calm.types import CLASSES, Comment, Score, Suggestion
+from calm.words.facts import Facts
 
+SURE = 0.5
+"""Confidence from which a suggestion is also told in the comment, as a fault."""
 PACKAGED = Path(__file__).parent / "models"
 """Models that come with the package."""
 
@@ -68,8 +73,9 @@ class Predictor:
         self.chat = processor.chat
         self.name, self.sha256 = name, sha256
         self.trained_on = trained_on or frozenset()
+        self.observer = Observer()
         self._looked: tuple[list[Photo], Any] = ([], None)
-        self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5} | (calibration or {})
+        self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (calibration or {})
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
@@ -104,8 +110,8 @@ class Predictor:
         return inputs["views"].to(self.device)
 
     @torch.inference_mode()
-    def look(self, photos: Sequence[Photo]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Visual tokens of the frame alone (B, N, D), and branch tokens of all views and measurements.
+    def look(self, photos: Sequence[Photo]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Branch tokens of the frame alone, branch tokens of all views, and measurements.
 
         The last answer is remembered: two questions about the same photos look at them once.
         """
@@ -115,24 +121,32 @@ class Predictor:
         self._looked = list(photos), self._look(photos)
         return self._looked[1]
 
-    def _look(self, photos: Sequence[Photo]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _look(self, photos: Sequence[Photo]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
         inputs = self.processor.image_processor([photo.pixels for photo in photos])
         mask, measures = inputs["crop_mask"].to(self.device), inputs["measures"].to(self.device)
         seen = self.model.encode(inputs["views"].to(self.device), mask)
-        frame = join(self.model.align(seen["whole"]))
-        return frame, self.model.align(**seen, crop_mask=mask, measures=measures)
+        frame = self.model.align(seen["whole"])
+        return frame, self.model.align(**seen, crop_mask=mask, measures=measures), measures
 
     # ------------------------------------------------------------------------------------------------ answers
 
     @torch.inference_mode()
     def score(self, photos: Sequence[Photo]) -> list[Score]:
-        """Scores from the whole frame, one forward pass of the language model for the batch."""
-        return self.read_scores(self.model.visual_tokens(self.whole_views(photos)))
+        """Scores from the whole frame, in one forward pass for the batch."""
+        seen = self.model.encode(self.whole_views(photos))
+        return self.read_scores(self.model.align(**seen))
 
     @torch.inference_mode()
-    def read_scores(self, visual: Tensor) -> list[Score]:
-        """Scores of photos by their visual tokens (B, N, D)."""
-        distribution = score_distribution(self.model, self.chat, visual).double().cpu()
+    def read_scores(self, tokens: dict[str, Tensor]) -> list[Score]:
+        """Scores of photos by the branch tokens of their whole frames.
+
+        The distribution over 1 … 10 is the language model's, the heads' or a mixture, as calibration found best.
+        """
+        share = self.calibration["score_heads"]
+        distribution = share * self.model.heads(tokens)["score"].double().softmax(dim=1)
+        if share < 1:
+            distribution = distribution + (1 - share) * score_distribution(self.model, self.chat, join(tokens)).double()
+        distribution = distribution.cpu()
         scores = SCORES.double()
         means = distribution @ scores
         spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()
@@ -148,26 +162,41 @@ class Predictor:
         from calm.words import QUESTIONS
         from calm.words.parse import parse_comment
 
-        frame, tokens = self.look(photos)
+        frame, tokens, measures = self.look(photos)
         kinds = [f"aspect:{aspect}" for aspect in aspects] if aspects else ["comment"]
         unknown = [kind for kind in kinds if kind not in QUESTIONS]
         if unknown:
             known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
             raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
-        visual, seeds = join(tokens), [int(photo.sha256[:12], 16) for photo in photos]
-        spoken = [self.say(visual, QUESTIONS[kind][0], seeds) for kind in kinds]
+        scores, seeds = self.read_scores(frame), [int(photo.sha256[:12], 16) for photo in photos]
+        facts = self._facts(photos, tokens, measures, scores) if self.model.config.notes else [None] * len(photos)
+        spoken = []
+        for kind in kinds:
+            asked = [_asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
+            spoken.append(self.say(join(tokens), asked, seeds))
         texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
-        return list(zip(self.read_scores(frame), [parse_comment(text) for text in texts], strict=True))
+        return list(zip(scores, [parse_comment(text) for text in texts], strict=True))
+
+    def _facts(
+        self, photos: Sequence[Photo], tokens: dict[str, Tensor], measures: Tensor, scores: Sequence[Score]
+    ) -> list[Facts]:
+        """What is known of each photo, with the faults that would also be suggested."""
+        heads = self.model.heads(tokens, measures)
+        faults = [
+            [Applied(*CLASSES[k], None, severity) for k, confidence, severity in remedies if confidence >= SURE]
+            for remedies in self._remedies(tokens, heads)
+        ]
+        return self.observer.facts(photos, heads, [score.value for score in scores], faults)
 
     @torch.inference_mode()
     def say(
-        self, visual: Tensor, question: str, seeds: Sequence[int] | None = None, max_new_tokens: int = 110
+        self, visual: Tensor, questions: Sequence[str], seeds: Sequence[int] | None = None, max_new_tokens: int = 110
     ) -> list[str]:
-        """Answers in words to one question about each photo: varied by ``seeds``, or greedy without them."""
-        ids = torch.tensor([self.chat.prompt(question)], device=self.device).expand(len(visual), -1)
+        """Answers in words to a question about each photo: varied by ``seeds``, or greedy without them."""
+        ids, mask = (each.to(self.device) for each in self.chat.questions(questions))
         out = self.model.generate(
             input_ids=ids,
-            attention_mask=torch.ones_like(ids),
+            attention_mask=mask,
             visual=visual,
             max_new_tokens=max_new_tokens,
             do_sample=False,
@@ -183,38 +212,41 @@ class Predictor:
         self, photos: Sequence[Photo], least: float = 0.3, most: int = 3
     ) -> list[tuple[Score, list[Suggestion]]]:
         """A score and the suggestions of confidence ≥ ``least`` for each photo, best first, ``most`` at most."""
-        frame, tokens = self.look(photos)
-        probabilities = self._edit_probabilities(tokens)
-        strengths = self._severities(tokens)
-        answers = []
-        for i, photo in enumerate(photos):
-            ranked = probabilities[i, :-1].argsort(descending=True)[:most].tolist()
-            answers.append(
-                [
-                    to_suggestion(
-                        CLASSES[k], float(strengths[i, k]), float(probabilities[i, k]), int(photo.sha256[:8], 16)
-                    )
-                    for k in ranked
-                    if probabilities[i, k] >= least
-                ]
-            )
+        frame, tokens, measures = self.look(photos)
+        heads = self.model.heads(tokens, measures)
+        answers = [
+            [
+                to_suggestion(CLASSES[k], severity, confidence, int(photo.sha256[:8], 16))
+                for k, confidence, severity in remedies[:most]
+                if confidence >= least
+            ]
+            for photo, remedies in zip(photos, self._remedies(tokens, heads), strict=True)
+        ]
         return list(zip(self.read_scores(frame), answers, strict=True))
+
+    def _remedies(self, tokens: dict[str, Tensor], heads: dict[str, Tensor]) -> list[list[tuple[int, float, float]]]:
+        """For each photo (index of the class, confidence, severity) of every remedy, surest first."""
+        probabilities = self._edit_probabilities(tokens, heads["edits"])[:, :-1]
+        severities = heads["amounts"].float().clamp(0.05, 1.0)
+        order = probabilities.argsort(dim=1, descending=True)
+        columns = (order, probabilities.gather(1, order), severities.gather(1, order))
+        return [list(zip(*row, strict=True)) for row in zip(*(each.tolist() for each in columns), strict=True)]
 
     @torch.inference_mode()
     def edit_probabilities(self, photos: Sequence[Photo]) -> np.ndarray:
         """Calibrated probabilities of :data:`calm.types.CLASSES` and, last, of "nothing to mend": (n, 23)."""
-        return self._edit_probabilities(self.look(photos)[1]).cpu().numpy()
+        _, tokens, measures = self.look(photos)
+        return self._edit_probabilities(tokens, self.model.heads(tokens, measures)["edits"]).cpu().numpy()
 
-    def _edit_probabilities(self, tokens: dict[str, Tensor]) -> Tensor:
-        spoken = mend_probabilities(self.model, self.chat, join(tokens))
-        heads = self.model.heads(tokens)["edits"].float().log_softmax(dim=1)
+    def _edit_probabilities(self, tokens: dict[str, Tensor], heads: Tensor) -> Tensor:
+        """Calibrated mixture of what the language model reads and of the heads' logits (B, classes + 1)."""
         share = self.calibration["heads"]
-        logits = ((1 - share) * spoken + share * heads) / self.calibration["temperature"]
+        logits = share * heads.float().log_softmax(dim=1)
+        if share < 1:
+            logits = logits + (1 - share) * mend_probabilities(self.model, self.chat, join(tokens))
+        logits = logits / self.calibration["temperature"]
         logits[:, -1] += self.calibration["bias"]
         return logits.softmax(dim=1)
-
-    def _severities(self, tokens: dict[str, Tensor]) -> Tensor:
-        return self.model.heads(tokens)["amounts"].float().clamp(0.05, 1.0)
 
     # ------------------------------------------------------------------------------------------------ yardsticks
 
@@ -235,3 +267,15 @@ class Predictor:
             )
             answers.append(self.chat.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         return answers
+
+
+def _asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> str:
+    """The canonical question of a kind (``comment`` or ``aspect:NAME``), with notes of what its answer is to say."""
+    from calm.words import QUESTIONS
+    from calm.words.compose import compose, compose_aspect
+    from calm.words.notes import noted
+
+    if facts is None:
+        return QUESTIONS[kind][0]
+    said = compose(facts, rng) if kind == "comment" else compose_aspect(facts, kind.removeprefix("aspect:"), rng)
+    return noted(QUESTIONS[kind][0], facts, said)

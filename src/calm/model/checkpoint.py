@@ -106,10 +106,16 @@ def save_trained(
     tokenizer: PreTrainedTokenizerBase | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a trained folder; each file is complete or absent."""
+    """Write a trained folder, parameters in ``dtype``, measured constants as they are.
+
+    Each file is complete or absent.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.to(dtype).contiguous() for name, value in trained_state(model).items()}
+    exact = {name for name, _ in model.named_buffers()}
+    state = {
+        name: (value if name in exact else value.to(dtype)).contiguous() for name, value in trained_state(model).items()
+    }
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
         model.config.save_pretrained(scratch)
         if tokenizer is not None:

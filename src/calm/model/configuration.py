@@ -39,8 +39,12 @@ class CalmConfig(PretrainedConfig):
         beliefs: tokens that say in the language model's own space what the auxiliary heads believe and what was
             measured (ours; 0 for none, as in the paper): it reads a score or a fault from them many times sooner than
             from the branches alone.
+        notes: whether comments follow notes of what was observed, in words, before the question (ours; see
+            :mod:`calm.words.notes`).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
+        head_hidden: width of the auxiliary heads' hidden layer.
+        head_branches: branches whose tokens the heads read, by name; None for all.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
@@ -78,8 +82,10 @@ class CalmConfig(PretrainedConfig):
         statistics_hidden: int = 384,
         statistics_dropout: float = 0.3,
         beliefs: int = 0,
+        notes: bool = False,
         token_rms: float = 0.13,
         head_hidden: int = 384,
+        head_branches: tuple[str, ...] | None = None,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
@@ -113,8 +119,10 @@ class CalmConfig(PretrainedConfig):
         self.statistics_hidden = statistics_hidden
         self.statistics_dropout = statistics_dropout
         self.beliefs = beliefs
+        self.notes = notes
         self.token_rms = token_rms
         self.head_hidden = head_hidden
+        self.head_branches = None if head_branches is None else list(head_branches)
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
         self.text_lora = text_lora

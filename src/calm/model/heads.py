@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calm.errors import ConfigError
 from calm.model.configuration import BRANCHES, CalmConfig
 from calm.types import CLASSES
+from calm.words.things import THINGS
 
 EMOTIONS = ("amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness")
 """PARA's emotions, in the order of the emotion head."""
@@ -22,29 +24,54 @@ HEADS = {
     "emotions": len(EMOTIONS),
     "edits": len(CLASSES) + 1,
     "amounts": len(CLASSES),
+    "content": len(THINGS),
 }
 """Outputs of each head: logits of the scores 1 … 10; quality (1–10, as is); logits of emotions; logits of edit classes,
-the last one "nothing to mend"; severity 0–1 of each edit class."""
+the last one "nothing to mend"; severity 0–1 of each edit class; logits of each thing of :mod:`calm.words.things`."""
 
 
 class AuxiliaryHeads(nn.Module):
-    """Mean tokens of the branches → one hidden layer → every head."""
+    """Mean tokens of the branches, and what was measured → one hidden layer → every head.
+
+    The measurements come in beside the tokens, through two layers of their own: in the branches they are one voice
+    among hundreds of features, and were lost (docs/lab.md, 11 and 18).
+    """
 
     def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:
         super().__init__()
         width = config.text_config.hidden_size
-        branches = sum(bool(n) for n in (config.low_queries, config.middle_queries, config.high_queries)) + 2
-        branches += bool(config.statistics)
-        self.norm = nn.LayerNorm(branches * width)
-        self.hidden = nn.Linear(branches * width, config.head_hidden)
+        counts = config.low_queries, config.middle_queries, config.high_queries, config.statistics
+        names = (*BRANCHES, "statistics")
+        there = [*(name for name, count in zip(names, counts, strict=True) if count), "summary", "thematic"]
+        wanted = there if config.head_branches is None else config.head_branches
+        self.parts = [name for name in there if name in wanted or (name == "summary" and "thematic" in wanted)]
+        if not self.parts:
+            raise ConfigError(f"expected head_branches among {there}, found {wanted}; name one that has tokens")
+        self.hidden = nn.Linear(len(self.parts) * width, config.head_hidden)
+        self.measured = (
+            nn.Sequential(nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.head_hidden))
+            if config.measures
+            else None
+        )
         self.dropout = dropout
         self.out = nn.ModuleDict({name: nn.Linear(config.head_hidden, n) for name, n in HEADS.items()})
 
-    def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``."""
-        means = [tokens[name].mean(dim=1) for name in (*BRANCHES, "statistics") if name in tokens]
-        joined = torch.cat([*means, tokens["thematic"][:, 0], tokens["thematic"].mean(dim=1)], dim=1)
-        hidden = F.gelu(self.hidden(F.dropout(self.norm(joined), self.dropout, self.training)))
+    def forward(self, tokens: dict[str, Tensor], measures: Tensor | None = None) -> dict[str, Tensor]:
+        """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``.
+
+        A branch that is absent says nothing: zeros stand in its place.
+        ``measures``: (B, config.measures), standardised, or None where nothing was measured.
+        """
+        parts = {name: tokens[name].mean(dim=1) for name in (*BRANCHES, "statistics", "thematic") if name in tokens}
+        if "thematic" in tokens:
+            parts["summary"] = tokens["thematic"][:, 0]
+        silent = torch.zeros_like(next(iter(parts.values())))
+        normed = {name: F.layer_norm(part, part.shape[1:]) for name, part in parts.items()}
+        joined = torch.cat([normed.get(name, silent) for name in self.parts], dim=1)
+        hidden = self.hidden(F.dropout(joined, self.dropout, self.training))
+        if measures is not None and self.measured is not None:
+            hidden = hidden + self.measured(measures.to(hidden.dtype))
+        hidden = F.gelu(hidden)
         hidden = F.dropout(hidden, self.dropout, self.training)
         return {name: layer(hidden) for name, layer in self.out.items()}
 
@@ -75,6 +102,7 @@ class Beliefs(nn.Module):
             "emotions": outputs["emotions"].softmax(dim=1),
             "edits": edits,
             "amounts": outputs["amounts"] * edits[:, :-1],
+            "content": outputs["content"].sigmoid(),
         }
         measured = edits.new_zeros(len(edits), self.measures) if measures is None else measures.to(edits.dtype) / 5
         told = torch.cat([*(believed[name] for name in HEADS), measured], dim=1)

@@ -10,6 +10,8 @@ The paper publishes no layer map, no query counts and no code: those choices are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,6 +84,9 @@ class Mfam(nn.Module):
                 nn.Dropout(config.statistics_dropout),
                 nn.Linear(config.statistics_hidden, config.statistics * out),
             )
+            read = 3 * (len(config.layers) + len(config.low_layers)) * width
+            self.register_buffer("statistics_centre", torch.zeros(read))
+            self.register_buffer("statistics_spread", torch.ones(read))
         if config.measures:
             self.measures = nn.Sequential(
                 nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
@@ -97,6 +102,7 @@ class Mfam(nn.Module):
         crops: Tensor | None = None,
         crop_mask: Tensor | None = None,
         measures: Tensor | None = None,
+        branches: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """Align features.
 
@@ -105,6 +111,7 @@ class Mfam(nn.Module):
             crops: (B, crops, len(config.low_layers), tokens, width), features of the crops, or None.
             crop_mask: (B, crops), True where a crop exists.
             measures: (B, config.measures), standardised pixel measurements, or None.
+            branches: those to compute; None for all.
 
         Returns:
             Tokens of ``low``, ``middle``, ``high``, ``thematic`` and ``statistics``, each (B, n, language width); a
@@ -117,6 +124,8 @@ class Mfam(nn.Module):
             extra = self.measures[2](hidden).unflatten(1, (self.config.measure_tokens, -1))
         tokens = {}
         for branch, qformer in self.qformers.items():
+            if branches is not None and branch not in branches:
+                continue
             features = whole[:, [index[layer] for layer in self.layers[branch]]].unsqueeze(1)
             mask = None
             if branch == "low" and crops is not None:
@@ -131,22 +140,37 @@ class Mfam(nn.Module):
                 sequence = torch.cat([sequence, extra], dim=1)
                 mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
             tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
-        last = whole[:, index[self.config.thematic_layer]]
-        tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
-        if self.config.statistics:
+        if branches is None or "thematic" in branches:
+            last = whole[:, index[self.config.thematic_layer]]
+            tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
+        if self.config.statistics and (branches is None or "statistics" in branches):
             told = self.statistics(self._statistics(whole, crops, crop_mask)).unflatten(1, (self.config.statistics, -1))
             tokens["statistics"] = self._sized(told)
         return tokens
 
     def _statistics(self, whole: Tensor, crops: Tensor | None, crop_mask: Tensor | None) -> Tensor:
-        """Summaries of the whole frame, then the mean of those of the crops that exist, zeros where there are none."""
+        """Summaries of the whole frame, then the mean of those of the crops that exist, zeros where there are none.
+
+        Channels of a frozen encoder have large means of their own; standardised, they are learnt from several times
+        faster (docs/lab.md, 20).
+        """
+        told, exists = self.raw_statistics(whole, crops, crop_mask)
+        standard = (told - self.statistics_centre) / self.statistics_spread
+        return (standard * exists).to(whole.dtype)
+
+    def raw_statistics(
+        self, whole: Tensor, crops: Tensor | None = None, crop_mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the branch of statistics reads before it is standardised, and 1 where it exists: both (B, n)."""
         frame = summarise(whole)
+        blank = frame.new_zeros(len(frame), 3 * len(self.config.low_layers) * whole.shape[3])
         if crops is None or not crops.shape[1]:
-            return F.pad(frame, (0, 3 * len(self.config.low_layers) * whole.shape[3]))
+            return torch.cat([frame, blank], dim=1), torch.cat([torch.ones_like(frame), blank], dim=1)
         each = summarise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
         weight = torch.ones(each.shape[:2], device=each.device) if crop_mask is None else crop_mask.to(each.dtype)
         mean = (each * weight.unsqueeze(2)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp(min=1)
-        return torch.cat([frame, mean.to(frame.dtype)], dim=1)
+        exists = (weight.sum(dim=1, keepdim=True) > 0).to(frame.dtype) + blank
+        return torch.cat([frame, mean.to(frame.dtype)], dim=1), torch.cat([torch.ones_like(frame), exists], dim=1)
 
     def _low_mask(self, features: Tensor, crop_mask: Tensor | None) -> Tensor | None:
         """(B, views · layers · tokens): the whole frame is always read, a crop only where it exists."""

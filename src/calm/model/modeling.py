@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -23,11 +23,12 @@ from calm.model.splice import splice
 PARTS = {
     "vision": "vision.",
     "mfam": "mfam.",
+    "statistics": "mfam.statistics.",
     "heads": "heads.",
     "beliefs": "beliefs.",
     "language": "language_model.",
 }
-"""Name of each part of the model and the prefix of its parameters."""
+"""Name of each part of the model and the prefix of its parameters; ``statistics`` is a part of ``mfam``."""
 
 
 class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -135,12 +136,15 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return (vision or self.vision).finish(started, self.config.layers, self.config.trunk, cells)
 
     def adapters_digest(self) -> str:
-        """Twelve hex digits that name the encoder's adapters as they are now; "" when it has none."""
+        """Twelve hex digits that name the encoder's adapters as they are now; "" when there are none, or when they
+        change nothing yet (their second factor begins at zero).
+        """
         digest = hashlib.sha256()
         found = sorted(self.adapter_parameters("vision"), key=lambda item: item[0])
         for name, value in found:
             digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()[:12] if found else ""
+        changed = any(bool(value.detach().any()) for name, value in found if "lora_B" in name)
+        return digest.hexdigest()[:12] if changed else ""
 
     def align(
         self,
@@ -148,12 +152,13 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         crops: Tensor | None = None,
         crop_mask: Tensor | None = None,
         measures: Tensor | None = None,
+        branches: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`. With them, ``beliefs``."""
         dtype = self.mfam.thematic[1].weight.dtype
-        tokens = self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures)
+        tokens = self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures, branches)
         if self.beliefs is not None:
-            tokens["beliefs"] = self.beliefs(self.heads(tokens), measures)
+            tokens["beliefs"] = self.beliefs(self.heads(tokens, measures), measures)
         return tokens
 
     def visual_tokens(self, views: Tensor, crop_mask: Tensor | None = None, measures: Tensor | None = None) -> Tensor:

@@ -27,19 +27,44 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, Q, width), (B, N, feature_width), mask (B, N) True where features may be read → (B, Q, width)."""
+        asking, asked = queries.shape[1], features.shape[1]
+        few = asking * (1 + self.heads * asked / features.shape[2]) < asked
+        read = (self._read_unprojected if few else self._read)(queries, features, mask)
+        out = self.out(read.transpose(1, 2).flatten(2))
+        return self.norm(queries + F.dropout(out, self.dropout, self.training))
+
+    def _read(self, queries: Tensor, features: Tensor, mask: Tensor | None) -> Tensor:
+        """What each head reads, (B, heads, Q, width / heads)."""
         q, k, v = (
             projected.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for projected in (self.query(queries), self.key(features), self.value(features))
         )
-        read = F.scaled_dot_product_attention(
+        return F.scaled_dot_product_attention(
             q,
             k,
             v,
             attn_mask=None if mask is None else mask[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        out = self.out(read.transpose(1, 2).flatten(2))
-        return self.norm(queries + F.dropout(out, self.dropout, self.training))
+
+    def _read_unprojected(self, queries: Tensor, features: Tensor, mask: Tensor | None) -> Tensor:
+        """The same without projecting every feature, for few queries and many features.
+
+        q · (K x) = (Kᵀ q) · x, and Σ a (V x) = V (Σ a x): the projections move to the side of the queries. The key's
+        bias moves all of a query's logits alike, which the softmax takes away.
+        """
+        heads, count = self.heads, queries.shape[1]
+        q = self.query(queries).unflatten(2, (heads, -1)).transpose(1, 2)  # (B, heads, Q, d)
+        key, value = (layer.weight.unflatten(0, (heads, -1)) for layer in (self.key, self.value))  # (heads, d, C)
+        asked = torch.einsum("bhqd,hdc->bhqc", q, key).flatten(1, 2)  # (B, heads · Q, C)
+        logits = asked @ features.transpose(1, 2) * q.shape[3] ** -0.5
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None, :], -torch.inf)
+        weights = F.dropout(logits.softmax(dim=2), self.dropout, self.training)
+        seen = (weights @ features).unflatten(1, (heads, count))  # (B, heads, Q, C)
+        bias = self.value.bias.unflatten(0, (heads, 1, -1))
+        read = torch.einsum("bhqc,hdc->bhqd", seen, value)
+        return read + weights.sum(dim=2).unflatten(1, (heads, count)).unsqueeze(3) * bias
 
 
 class QFormerLayer(nn.Module):

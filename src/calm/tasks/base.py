@@ -80,7 +80,7 @@ def task_names() -> list[str]:
     return sorted(
         m.name
         for m in pkgutil.iter_modules(calm.tasks.__path__)
-        if m.name not in ("base", "facts", "features", "lessons", "photos")
+        if m.name not in ("base", "facts", "features", "lessons", "opinions", "photos")
     )
 
 

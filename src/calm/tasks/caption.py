@@ -11,6 +11,7 @@ from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
 from calm.words.questions import QUESTIONS
+from calm.words.things import told_by_captions
 
 
 class CaptionTask(Task):
@@ -44,6 +45,7 @@ class CaptionTask(Task):
         caption = str(rng.choice(record.captions)).strip().rstrip(" .")
         return Sample(
             features=self.frames.finished.read([sha])[0],
+            targets={"content": np.array(told_by_captions(record.captions), np.float32)},
             question=str(rng.choice(QUESTIONS["describe"])),
             answer=caption[:1].upper() + caption[1:] + ".",
         )

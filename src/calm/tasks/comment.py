@@ -12,21 +12,28 @@ from calm.model.processing import pad_measures
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.facts import FactsStore
 from calm.tasks.features import FrameFeatures
+from calm.tasks.opinions import Opinions
 from calm.tasks.photos import rated
-from calm.words.compose import compose_aspect, compose_comment
+from calm.words.compose import compose, compose_aspect
 from calm.words.facts import ASPECTS, Facts
+from calm.words.notes import noted
 from calm.words.questions import QUESTIONS
 
 ASPECT_SHARE = 0.2
 """Share of questions about one aspect alone."""
 
 
-def exchange(facts: Facts, rng: np.random.Generator) -> tuple[str, str]:
-    """A question and an answer in words that are drawn anew each time; half the questions are the canonical ones."""
+def exchange(facts: Facts, rng: np.random.Generator, with_notes: bool = True) -> tuple[str, str]:
+    """A question and an answer in words that are drawn anew each time; half the questions are the canonical ones.
+
+    ``with_notes``: notes of what the answer is to say stand before the question.
+    """
     if rng.random() < ASPECT_SHARE:
         aspect = str(rng.choice(list(ASPECTS)))
-        return _ask(f"aspect:{aspect}", rng), compose_aspect(facts, aspect, rng)
-    return _ask("comment", rng), compose_comment(facts, rng)
+        question, said = _ask(f"aspect:{aspect}", rng), compose_aspect(facts, aspect, rng)
+    else:
+        question, said = _ask("comment", rng), compose(facts, rng)
+    return (noted(question, facts, said) if with_notes else question), said.text
 
 
 def _ask(kind: str, rng: np.random.Generator) -> str:
@@ -50,6 +57,7 @@ class CommentTask(Task):
         self.photos = rated(records)[: limit or None]
         self.frames = FrameFeatures(context, source)
         self.facts = FactsStore(context, source)
+        self.opinions = Opinions((context.run or context.cache) / f"opinions-of-{source}.json")
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         self.frames.fill(model, [(photo.sha256, photo.record.path) for photo in self.photos], report=report)
@@ -57,6 +65,7 @@ class CommentTask(Task):
             from calm.model.saliency import Saliency
 
             self.facts.fill([photo.record for photo in self.photos], Saliency(), report=report)
+        self.opinions.fill(model, [photo.sha256 for photo in self.photos], self.frames.finished.read, report)
 
     def hashes(self) -> set[str]:
         return {photo.sha256 for photo in self.photos}
@@ -71,11 +80,11 @@ class CommentTask(Task):
             score=photo.score,
             quality=(record.attributes or {}).get("quality"),
             emotions=record.emotions,
-            content=record.captions[0] if record.captions else None,
+            content=self.opinions.content(photo.sha256),
             reading=observed.reading,
             native=False,
         )
-        question, answer = exchange(facts, rng)
+        question, answer = exchange(facts, rng, self.context.config.notes)
         return Sample(
             features=self.frames.finished.read([photo.sha256])[0],
             measures=pad_measures(standardise(observed.measurements), self.context.config.measures),

@@ -13,6 +13,7 @@ from calm.readout import LETTERS, MEND_QUESTION
 from calm.tasks.base import Context, Report, silent
 from calm.tasks.lessons import Labels, LessonsTask, build_lessons
 from calm.types import CLASSES
+from calm.words.things import told
 
 INDEX = {name: i for i, name in enumerate(CLASSES)}
 """Place of every (attribute, direction) in :data:`calm.types.CLASSES`."""
@@ -50,7 +51,9 @@ class EditsTask(LessonsTask):
 
 
 def targets(labels: Labels) -> dict[str, np.ndarray]:
-    """Targets of the heads ``edits`` (a distribution over the classes, by severity) and ``amounts`` (severities)."""
+    """Targets of the heads ``edits`` (a distribution over the classes, by severity), ``amounts`` (severities) and
+    ``content`` (nan where nobody said what the photo shows).
+    """
     edits = np.zeros(len(CLASSES) + 1, np.float32)
     amounts = np.full(len(CLASSES), np.nan, np.float32)
     for applied in labels.applied:
@@ -59,7 +62,7 @@ def targets(labels: Labels) -> dict[str, np.ndarray]:
         amounts[place] = applied.severity
     if not edits.any():
         edits[-1] = 1.0
-    return {"edits": edits / edits.sum(), "amounts": amounts}
+    return {"edits": edits / edits.sum(), "amounts": amounts, "content": np.array(told(labels.content), np.float32)}
 
 
 def exchange(labels: Labels, rng: np.random.Generator) -> tuple[str, str]:

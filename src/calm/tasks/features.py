@@ -51,7 +51,7 @@ class FrameFeatures:
         made_by = f"{config.vision_source} layers {config.layers} pool {config.pool} size {config.image_size}"
         folder = self.context.cache / "features"
         digest = model.adapters_digest()
-        if digest and config.trunk:
+        if 0 < config.trunk < config.vision_config.num_hidden_layers:
             with torch.inference_mode():
                 blank = model.start(torch.zeros(1, 3, config.image_size, config.image_size))
             shallow = [layer for layer in config.layers if layer <= config.trunk]

@@ -111,19 +111,24 @@ def batch_losses(
     read: list[str],
     keep_encoder: bool,
     patch_dropout: float = 0.0,
+    branches: list[str] | None = None,
 ) -> dict[str, Tensor]:
     """Losses of one batch by name. ``keep_encoder``: the encoder needs no gradient."""
-    tokens = encode_batch(model, batch, keep_encoder, patch_dropout)
+    tokens = encode_batch(model, batch, keep_encoder, patch_dropout, branches)
     losses: dict[str, Tensor] = {}
     if "heads" in read and batch.targets:
-        losses |= head_losses(model.heads(tokens), batch.targets)
+        losses |= head_losses(model.heads(tokens, batch.measures), batch.targets)
     if "language" in read and any(question for question, _ in batch.exchanges):
         losses |= language_losses(model, join(tokens), batch, chat)
     return losses
 
 
 def encode_batch(
-    model: CalmForConditionalGeneration, batch: Batch, keep_encoder: bool, patch_dropout: float = 0.0
+    model: CalmForConditionalGeneration,
+    batch: Batch,
+    keep_encoder: bool,
+    patch_dropout: float = 0.0,
+    branches: list[str] | None = None,
 ) -> dict[str, Tensor]:
     """Branch tokens of a batch, from cached features where there are any.
 
@@ -131,21 +136,32 @@ def encode_batch(
         keep_encoder: the encoder needs no gradient.
         patch_dropout: share of the pooled squares of patches, drawn anew for each batch, that the blocks with adapters
             do not see.
+        branches: of the alignment module, all if None.
     """
-    config = model.config
     with torch.no_grad() if keep_encoder else torch.enable_grad():
-        if batch.views is not None:
-            views = normalise(batch.views, config.image_mean, config.image_std)
-            seen = model.encode(views, batch.crop_mask)
-        elif batch.started is not None:
-            count = config.features_tokens - 1
-            kept = round(count * (1 - patch_dropout))
-            seen = {"whole": model.finish(batch.started, torch.randperm(count)[:kept] if patch_dropout else None)}
-        else:
-            seen = {"whole": batch.features}
+        seen = batch_features(model, batch, patch_dropout)
+    return model.align(**seen, measures=batch.measures, branches=branches)
+
+
+def batch_features(
+    model: CalmForConditionalGeneration, batch: Batch, patch_dropout: float = 0.0
+) -> dict[str, Tensor | None]:
+    """Encoder features of a batch: ``whole``, and with crops ``crops`` and ``crop_mask``."""
+    config = model.config
+    if batch.views is not None:
+        views = normalise(batch.views, config.image_mean, config.image_std)
+        seen = model.encode(views, batch.crop_mask)
+    elif batch.started is not None:
+        count = config.features_tokens - 1
+        kept = round(count * (1 - patch_dropout))
+        seen = {"whole": model.finish(batch.started, torch.randperm(count)[:kept] if patch_dropout else None)}
+    else:
+        seen = {"whole": batch.features}
     if batch.crops is not None:
         seen["crops"] = batch.crops.unflatten(1, (-1, len(config.low_layers)))
-    return model.align(**seen, crop_mask=batch.crop_mask if "crops" in seen else None, measures=batch.measures)
+    if "crops" in seen:
+        seen["crop_mask"] = batch.crop_mask
+    return seen
 
 
 def language_losses(model: CalmForConditionalGeneration, visual: Tensor, batch: Batch, chat: Chat) -> dict[str, Tensor]:
@@ -222,6 +238,8 @@ class Trainer:
         if first:
             state.restore_optimizer(self.output, self.model, optimizer)
         feeder = Feeder(self.tasks(stage), stage, self.seed, number)
+        if stage.standardise and not first:
+            self._standardise(feeder)
         saved = time.monotonic()
         for step, batches in enumerate(feeder(first), start=first):
             began = time.monotonic()
@@ -239,18 +257,44 @@ class Trainer:
         optimizer.state.clear()
         state.save(self.output, state.Progress(number + 1, 0, self.fingerprint), self.model, optimizer)
 
+    @torch.inference_mode()
+    def _standardise(self, feeder: Feeder, batches: int = 12) -> None:
+        """Set centre and spread of what the branch of statistics reads from the first batches of every task."""
+        mfam = self.model.mfam
+        told, exists = [], []
+        for which in range(len(feeder.tasks)):
+            for step in range(batches):
+                seen = batch_features(self.model, feeder.batch(which, step))
+                values, there = mfam.raw_statistics(seen["whole"].float(), seen.get("crops"), seen.get("crop_mask"))
+                told.append(values)
+                exists.append(there)
+        values, there = torch.cat(told), torch.cat(exists)
+        count = there.sum(dim=0)
+        centre = (values * there).sum(dim=0) / count.clamp(min=1)
+        spread = ((values - centre).square() * there).sum(dim=0).div(count.clamp(min=1)).sqrt()
+        known = count >= 2
+        mfam.statistics_centre.copy_(torch.where(known, centre, 0.0))
+        mfam.statistics_spread.copy_(torch.where(known, spread + 1e-3, 1.0))
+
     def _step(self, stage: Stage, batches: list[Batch], optimizer: torch.optim.Optimizer) -> dict[str, float]:
         self.model.train()
+        there = dict(self.model.named_modules())
         for part, prefix in PARTS.items():
-            module = getattr(self.model, prefix.rstrip("."))
-            if part not in stage.learn and module is not None:
-                module.eval()  # no dropout in what stands still
+            module = there.get(prefix.rstrip("."))
+            if module is not None:  # no dropout in what stands still
+                module.train(part in stage.learn or (part == "statistics" and "mfam" in stage.learn))
         optimizer.zero_grad(set_to_none=True)
         row: dict[str, float] = {}
         for spec, batch in zip(stage.tasks, batches, strict=True):
             with mixed_precision():
                 losses = batch_losses(
-                    self.model, batch, self.chat, list(stage.read), "vision" not in stage.learn, stage.patch_dropout
+                    self.model,
+                    batch,
+                    self.chat,
+                    list(stage.read),
+                    "vision" not in stage.learn,
+                    stage.patch_dropout,
+                    stage.branches,
                 )
             total = sum(stage.losses.get(name, 1.0) * value for name, value in losses.items())
             (spec.weight * total).backward()

@@ -32,7 +32,7 @@ def head_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[
     Args:
         outputs: as :class:`calm.model.heads.AuxiliaryHeads` gives them.
         targets: ``score`` (B, 10) distribution, ``quality`` (B, 1), ``emotions`` (B, 8) distribution, ``edits``
-            (B, classes + 1) distribution, ``amounts`` (B, classes) severities.
+            (B, classes + 1) distribution, ``amounts`` (B, classes) severities, ``content`` (B, things) 0 or 1.
     """
     losses = {}
     for name, target in targets.items():
@@ -48,6 +48,9 @@ def head_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[
                 losses["correlation"] = correlation_loss(output.softmax(dim=1) @ scores, wanted @ scores)
         elif name in ("emotions", "edits"):
             losses[name] = -(wanted * output.log_softmax(dim=1)).sum(dim=1).mean()
+        elif name == "content":
+            known = known[rows]
+            losses[name] = F.binary_cross_entropy_with_logits(output[known], wanted[known])
         else:
             known = known[rows]
             losses[name] = F.smooth_l1_loss(output[known], wanted[known], beta=0.5)

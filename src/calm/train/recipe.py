@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "heads", "beliefs", "vision", "language"]
+Part = Literal["mfam", "statistics", "heads", "beliefs", "vision", "language"]
 
 
 class _Strict(BaseModel):
@@ -48,6 +48,13 @@ class Stage(_Strict):
     clip: float = 1.0
     losses: dict[str, float] = Field(default_factory=dict, description="weight of each loss, 1 where not named")
     validate_every: int = 0
+    standardise: bool = Field(
+        False,
+        description="first measure, on this stage's photos, centre and spread of what the branch of statistics reads",
+    )
+    branches: list[str] | None = Field(
+        None, description="branches of the alignment module that take part, all if not given; the others say nothing"
+    )
     patch_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the patches that the encoder's adapted blocks do not see in training"
     )

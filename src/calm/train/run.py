@@ -17,7 +17,7 @@ from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_train
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
-from calm.train.calibrate import calibrate, read_lessons
+from calm.train.calibrate import calibrate, calibrate_scores, read_lessons, read_photos
 from calm.train.loop import Trainer
 from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
 
@@ -100,7 +100,13 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
     if lessons and "language" in spec.stages[-1].read:
         held_out = task_class("edits")(context, **(lessons[-1] | {"split": "validation"}))
         held_out.prepare(model)
-        (folder / "calibration.json").write_text(json.dumps(calibrate(*read_lessons(model, chat, held_out)), indent=1))
+        found = calibrate(*read_lessons(model, chat, held_out))
+        ratings = [task.options for stage in spec.stages for task in stage.tasks if task.name == "score"]
+        if ratings:
+            rated = task_class("score")(context, **(ratings[-1] | {"split": "validation"}))
+            rated.prepare(model)
+            found |= calibrate_scores(*read_photos(model, chat, rated))
+        (folder / "calibration.json").write_text(json.dumps(found, indent=1))
 
 
 def prepared(name: str, done: int, total: int) -> None:

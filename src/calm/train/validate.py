@@ -37,7 +37,7 @@ class Validator:
                 task = task_class(spec.name)(self.context, **(options | {"split": "validation"}))
                 task.prepare(model)
                 self._samples[key] = self._draw(task)
-            figures |= self._measure(model, spec.name, self._samples[key], "language" in stage.read)
+            figures |= self._measure(model, spec.name, self._samples[key], stage)
         return figures
 
     @staticmethod
@@ -46,15 +46,15 @@ class Validator:
 
     @torch.inference_mode()
     def _measure(
-        self, model: CalmForConditionalGeneration, name: str, samples: list[Sample], language: bool
+        self, model: CalmForConditionalGeneration, name: str, samples: list[Sample], stage: Stage
     ) -> dict[str, float]:
         outputs, spoken, targets = [], [], []
         for start in range(0, len(samples), self.batch):
             batch = collate(samples[start : start + self.batch], HEADS)
             with mixed_precision():
-                tokens = encode_batch(model, batch, keep_encoder=True)
-                heads = model.heads(tokens)
-                if language and name == "score":
+                tokens = encode_batch(model, batch, keep_encoder=True, branches=stage.branches)
+                heads = model.heads(tokens, batch.measures)
+                if "language" in stage.read and name == "score":
                     spoken.append(score_distribution(model, self.chat, join(tokens)) @ SCORES)
             key = "score" if name == "score" else "edits"
             outputs.append(heads[key].float())

@@ -202,23 +202,24 @@ def compose_description(facts: Facts, rng: np.random.Generator) -> str:
     return opening(facts, rng)[0]
 
 
-def compose_aspect(facts: Facts, aspect: str, rng: np.random.Generator) -> str:
+def compose_aspect(facts: Facts, aspect: str, rng: np.random.Generator) -> Said:
     """A sentence or two about one of :data:`calm.words.facts.ASPECTS`; raises :class:`UsageError` for another."""
     if aspect not in ASPECTS:
         raise UsageError(f"expected an aspect of {', '.join(ASPECTS)}, found {aspect!r}; name one of these")
     about = [one for one in observe_facts(facts) if one.aspect in ASPECTS[aspect]]
     told = [one for one in about if one.key in _SAYABLE]
     if not told:
-        return str(rng.choice(NOTHING)).format(aspect=aspect, Aspect=aspect.capitalize())
+        return Said(str(rng.choice(NOTHING)).format(aspect=aspect), ())
     leading = _give_polarity(told[0], facts.score)
     others = [_give_polarity(one, facts.score) for one in told[1:4] if one.key not in OPPOSITES[leading.key]]
     others = [one for one in others if one.strength > 0.15]
-    text = _cap(clause(leading.key, leading.polarity, leading.strength, rng))
+    text, named = _cap(clause(leading.key, leading.polarity, leading.strength, rng)), (leading,)
     if others:
         other = others[int(rng.integers(len(others)))]
         joint = ", and " if other.polarity == leading.polarity else ", but "
         text += joint + clause(other.key, other.polarity, other.strength, rng)
-    return text + "."
+        named = (leading, other)
+    return Said(text + ".", named)
 
 
 NOTHING = (

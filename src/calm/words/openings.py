@@ -122,7 +122,7 @@ NOUN = (
     "{A_tone} photo of {noun}{light}.",
     "{A_tone} picture of {noun}, set {place}.",
     "We see {noun} {place}, in {palette}.",
-    "Here is {noun}, in {palette}, {place}.",
+    "Here we see {noun}, in {palette}, {place}.",
     "The photo shows {noun}; the frame is {tone}, in {palette}.",
     "{A_tone} frame in {palette} shows {noun}.",
     "{Noun}: {a_tone} picture in {palette}.",

@@ -1,0 +1,128 @@
+"""What a photo shows in a few sure words, and the notes that a comment follows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from parts import tiny_tokenizer
+
+from calm.chat import Chat
+from calm.data.measure import MEASURE_NAMES
+from calm.errors import ConfigError
+from calm.model.configuration import CalmConfig
+from calm.model.heads import HEADS, AuxiliaryHeads
+from calm.tasks.comment import exchange
+from calm.train.losses import head_losses
+from calm.types import CLASSES
+from calm.words.compose import compose
+from calm.words.content import read_content
+from calm.words.facts import Facts
+from calm.words.notes import noted, notes
+from calm.words.parse import claims
+from calm.words.things import ALONE, NAMES, THINGS, phrase, told
+
+
+def test_captions_tell_all_and_classes_only_their_subject() -> None:
+    caption = dict(zip(NAMES, told("a black dog is running through the snow"), strict=True))
+    assert caption["dog"] == caption["snow"] == 1 and caption["man"] == caption["sea"] == 0
+    kind = dict(zip(NAMES, told("Gordon setter"), strict=True))
+    assert kind["dog"] == 1 and kind["cat"] == 0 and math.isnan(kind["man"]) and math.isnan(kind["snow"])
+    assert all(map(math.isnan, told("")))
+
+
+@pytest.mark.parametrize(
+    ("sure", "said"),
+    [
+        ({}, None),
+        ({"dog": 0.5}, None),
+        ({"dog": 0.9}, "a dog"),
+        ({"dog": 0.9, "grass": 0.7, "snow": 0.6}, "a dog on grass"),
+        ({"man": 0.7, "dog": 0.9}, "a dog and a man"),
+        ({"man": 0.9, "people": 0.7, "street": 0.8}, "several people in a street"),
+        ({"sea": 0.9}, "the sea"),
+    ],
+)
+def test_only_what_is_sure_is_named(sure: dict[str, float], said: str | None) -> None:
+    assert phrase(sure) == said
+    assert phrase([sure.get(name, 0.1) for name in NAMES]) == said
+
+
+def test_every_phrase_fits_into_a_sentence() -> None:
+    for name, thing in THINGS.items():
+        words = ALONE.get(name, thing.phrase)
+        assert read_content(words).noun == words, words
+
+
+def photo(value: int) -> Facts:
+    ramp = np.repeat(np.tile(np.linspace(value - 90, value + 90, 200), (150, 1))[..., None], 3, axis=2)
+    return Facts.of(ramp.clip(0, 255).astype(np.uint8), score=6.7, content="a dog on grass")
+
+
+def test_notes_hold_what_the_comment_says() -> None:
+    facts = photo(120)
+    said = compose(facts, np.random.default_rng(3))
+    text = notes(facts, said)
+    assert "a dog on grass" in text and "score 6.7, good" in text and "\n" not in text
+    for one in said.observations:
+        assert one.key.replace(":", " ").replace("_", " ") in text
+    assert claims(said.text) <= {one.key for one in said.observations} | set(said.opened)
+    assert noted("Why?", facts, said) == f"{text}\nWhy?"
+
+
+def test_an_exchange_has_notes_or_none() -> None:
+    facts = photo(120)
+    with_notes, answer = exchange(facts, np.random.default_rng(0))
+    without, same = exchange(facts, np.random.default_rng(0), with_notes=False)
+    assert answer == same and with_notes.endswith(f"\n{without}") and with_notes.startswith("Notes: ")
+
+
+def test_prompts_with_notes_are_not_kept() -> None:
+    chat = Chat(tiny_tokenizer(), 3, 4)
+    kept = len(chat._prompts)
+    assert chat.prompt("Notes: score 6.1.\nWhy?") == chat.prompt("Notes: score 6.1.\nWhy?")
+    assert len(chat._prompts) == kept
+    chat.prompt("Why?")
+    assert len(chat._prompts) == kept + 1
+
+
+def small_heads(branches: list[str] | None = None) -> AuxiliaryHeads:
+    torch.manual_seed(0)
+    config = CalmConfig(measures=len(MEASURE_NAMES), statistics=1, head_hidden=16, head_branches=branches)
+    config.text_config = type("Text", (), {"hidden_size": 12})()
+    return AuxiliaryHeads(config).eval()
+
+
+def test_heads_read_measurements_beside_the_tokens() -> None:
+    heads = small_heads()
+    tokens = {name: torch.randn(2, 3, 12) for name in ("low", "middle", "high", "thematic", "statistics")}
+    blind = heads(tokens)
+    seeing = heads(tokens, torch.randn(2, len(MEASURE_NAMES)))
+    assert set(blind) == set(HEADS) and not torch.allclose(blind["edits"], seeing["edits"])
+
+
+def test_an_absent_branch_says_nothing() -> None:
+    heads = small_heads()
+    told_by_one = {"statistics": torch.randn(2, 1, 12)}
+    assert torch.isfinite(heads(told_by_one)["score"]).all()
+    other = {"statistics": told_by_one["statistics"], "low": torch.randn(2, 3, 12)}
+    assert not torch.allclose(heads(told_by_one)["score"], heads(other)["score"])
+
+
+def test_heads_may_read_one_branch_alone() -> None:
+    heads = small_heads(["statistics"])
+    tokens = {name: torch.randn(2, 3, 12) for name in ("low", "middle", "high", "thematic", "statistics")}
+    assert torch.equal(heads(tokens)["score"], heads({"statistics": tokens["statistics"]})["score"])
+    with pytest.raises(ConfigError, match="found \\['sky'\\]; name one that has tokens"):
+        small_heads(["sky"])
+
+
+def test_things_that_nobody_told_of_are_not_learnt() -> None:
+    logits = torch.zeros(2, len(NAMES), requires_grad=True)
+    target = torch.tensor([told("Gordon setter"), told("")])
+    loss = head_losses({"content": logits, "edits": torch.zeros(2, len(CLASSES) + 1)}, {"content": target})["content"]
+    loss.backward()
+    known = target.isfinite()
+    assert loss.isfinite() and (logits.grad[~known] == 0).all() and (logits.grad[known] != 0).all()
