@@ -265,7 +265,9 @@ class Trainer:
         for which in range(len(feeder.tasks)):
             for step in range(batches):
                 seen = batch_features(self.model, feeder.batch(which, step))
-                values, there = mfam.raw_statistics(seen["whole"].float(), seen.get("crops"), seen.get("crop_mask"))
+                whole = seen["whole"]
+                assert whole is not None
+                values, there = mfam.raw_statistics(whole.float(), seen.get("crops"), seen.get("crop_mask"))
                 told.append(values)
                 exists.append(there)
         values, there = torch.cat(told), torch.cat(exists)

@@ -213,7 +213,8 @@ def compose_aspect(facts: Facts, aspect: str, rng: np.random.Generator) -> Said:
     leading = _give_polarity(told[0], facts.score)
     others = [_give_polarity(one, facts.score) for one in told[1:4] if one.key not in OPPOSITES[leading.key]]
     others = [one for one in others if one.strength > 0.15]
-    text, named = _cap(clause(leading.key, leading.polarity, leading.strength, rng)), (leading,)
+    text = _cap(clause(leading.key, leading.polarity, leading.strength, rng))
+    named: tuple[Observation, ...] = (leading,)
     if others:
         other = others[int(rng.integers(len(others)))]
         joint = ", and " if other.polarity == leading.polarity else ", but "
