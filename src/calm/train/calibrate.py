@@ -17,7 +17,7 @@ from calm.tasks.base import Task
 from calm.train.loop import encode_batch
 
 FALSE_ALARMS = 0.02
-"""Share of untouched validation photos that may get a suggestion of confidence ≥ 0.5; sets of another kind have more."""
+"""Share of untouched validation photos that may get a suggestion of confidence ≥ 0.5; other sets have more of them."""
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the heads, beside the language model's own reading, that are tried."""
 NEGLIGIBLE = 0.002
