@@ -134,7 +134,8 @@ class Predictor:
     def score(self, photos: Sequence[Photo]) -> list[Score]:
         """Scores from the whole frame, in one forward pass for the batch."""
         seen = self.model.encode(self.whole_views(photos))
-        return self.read_scores(self.model.align(**seen))
+        alone = self.calibration["score_heads"] == 1
+        return self.read_scores(self.model.align(**seen, branches=self.model.config.head_branches if alone else None))
 
     @torch.inference_mode()
     def read_scores(self, tokens: dict[str, Tensor]) -> list[Score]:

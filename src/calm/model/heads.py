@@ -34,7 +34,7 @@ class AuxiliaryHeads(nn.Module):
     """Mean tokens of the branches, and what was measured → one hidden layer → every head.
 
     The measurements come in beside the tokens, through two layers of their own: in the branches they are one voice
-    among hundreds of features, and were lost (docs/lab.md, 11 and 18).
+    among hundreds of features, and were lost (docs/lab.md, 11 and 19).
     """
 
     def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:

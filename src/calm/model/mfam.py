@@ -152,7 +152,7 @@ class Mfam(nn.Module):
         """Summaries of the whole frame, then the mean of those of the crops that exist, zeros where there are none.
 
         Channels of a frozen encoder have large means of their own; standardised, they are learnt from several times
-        faster (docs/lab.md, 20).
+        faster (docs/lab.md, 22).
         """
         told, exists = self.raw_statistics(whole, crops, crop_mask)
         standard = (told - self.statistics_centre) / self.statistics_spread

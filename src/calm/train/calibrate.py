@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy import stats
@@ -24,29 +26,28 @@ NEGLIGIBLE = 0.002
 """Difference of SRCC + PLCC that is not worth reading a prompt for."""
 
 
-@torch.inference_mode()
-def read_lessons(
-    model: CalmForConditionalGeneration, chat: Chat, task: Task, batch: int = 32
-) -> tuple[Tensor, Tensor, Tensor]:
+def read_lessons(model: CalmForConditionalGeneration, chat: Chat, task: Task) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities by the language model and by the heads, and the targets: each (n, classes + 1)."""
-    model.eval()
-    spoken, heads, targets = [], [], []
-    samples = [task.sample(i, np.random.default_rng([4321, i])) for i in range(len(task))]
-    for start in range(0, len(samples), batch):
-        part = collate(samples[start : start + batch], HEADS)
-        with mixed_precision():
-            tokens = encode_batch(model, part, keep_encoder=True)
-            heads.append(model.heads(tokens, part.measures)["edits"].float().log_softmax(1))
-            spoken.append(mend_probabilities(model, chat, join(tokens)).float())
-        targets.append(part.targets["edits"])
-    return torch.cat(spoken), torch.cat(heads), torch.cat(targets)
+    spoken, heads, targets = _read(model, chat, task, "edits", mend_probabilities)
+    return spoken, heads.log_softmax(1), targets
+
+
+def read_photos(model: CalmForConditionalGeneration, chat: Chat, task: Task) -> tuple[Tensor, Tensor, Tensor]:
+    """Score distributions of rated photos by the language model and by the heads, and people's: each (n, 10)."""
+    spoken, heads, targets = _read(model, chat, task, "score", score_distribution)
+    return spoken, heads.softmax(1), targets
 
 
 @torch.inference_mode()
-def read_photos(
-    model: CalmForConditionalGeneration, chat: Chat, task: Task, batch: int = 32
+def _read(
+    model: CalmForConditionalGeneration,
+    chat: Chat,
+    task: Task,
+    head: str,
+    speak: Callable[[CalmForConditionalGeneration, Chat, Tensor], Tensor],
+    batch: int = 32,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Score distributions of rated photos by the language model and by the heads, and people's: each (n, 10)."""
+    """What the language model says (by ``speak``), the logits of one head, and its targets, for every sample."""
     model.eval()
     spoken, heads, targets = [], [], []
     samples = [task.sample(i, np.random.default_rng([4321, i])) for i in range(len(task))]
@@ -54,9 +55,9 @@ def read_photos(
         part = collate(samples[start : start + batch], HEADS)
         with mixed_precision():
             tokens = encode_batch(model, part, keep_encoder=True)
-            heads.append(model.heads(tokens)["score"].float().softmax(1))
-            spoken.append(score_distribution(model, chat, join(tokens)).float())
-        targets.append(part.targets["score"])
+            heads.append(model.heads(tokens, part.measures)[head].float())
+            spoken.append(speak(model, chat, join(tokens)).float())
+        targets.append(part.targets[head])
     return torch.cat(spoken), torch.cat(heads), torch.cat(targets)
 
 

@@ -1,7 +1,7 @@
 """Notes: what was observed on a photo, in plain words, as they stand before a question about it.
 
 A small language model turns notes into prose far sooner than it learns to read the same facts from visual tokens
-(docs/lab.md, 19). Its comment then says what the heads and the measurements say, in words of its own. Notes are ours;
+(docs/lab.md, 27). Its comment then says what the heads and the measurements say, in words of its own. Notes are ours;
 the paper's model speaks from the visual tokens alone, which ``notes: false`` in the configuration gives.
 """
 
