@@ -37,6 +37,8 @@ SHAPE = {
     "measures": 8,
     "measure_tokens": 2,
     "statistics": 1,
+    "technique": 1,
+    "technique_hidden": 12,
     "statistics_hidden": 16,
     "beliefs": 2,
     "notes": True,

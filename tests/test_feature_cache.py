@@ -49,3 +49,15 @@ def test_what_is_absent_or_not_finite_is_said(tmp_path: Path) -> None:
     cache.append(["one"], rows(1))
     with pytest.raises(DataError, match="expected features of two"):
         cache.read(["one", "two"])
+
+
+def test_two_that_add_rows_by_turns_lose_nothing(tmp_path: Path) -> None:
+    """Rows and names belong together whoever added them, and what both made is kept once."""
+    first, second = (FeatureCache(tmp_path / "cache", (2, 3), "encoder") for _ in range(2))
+    first.append(["a"], rows(1))
+    second.append(["b"], rows(2))
+    first.append(["b", "c"], rows(9, 3))
+    second.append(["d"], rows(4))
+    for cache in (second, FeatureCache(tmp_path / "cache", (2, 3), "encoder")):
+        assert cache.read(["d", "c", "b", "a"])[:, 0, 0].tolist() == [4, 3, 2, 1]
+    assert len(second) == 4 and "d" not in first

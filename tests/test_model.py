@@ -115,13 +115,14 @@ def test_unknown_layer_is_refused(tmp_path: Path) -> None:
 def test_tokens_stand_in_the_order_of_the_paper(model: CalmForConditionalGeneration) -> None:
     inputs = photos(2)
     tokens = model.align(**model.encode(inputs["views"], inputs["crop_mask"]), crop_mask=inputs["crop_mask"])
-    assert list(tokens) == ["low", "middle", "high", "thematic", "statistics", "beliefs"]
+    assert list(tokens) == ["low", "middle", "high", "thematic", "statistics", "technique", "beliefs"]
     assert join(tokens).shape == (2, model.config.visual_tokens, 48)
 
 
 def test_without_our_additions_the_prompt_is_the_papers(tmp_path: Path) -> None:
     vision, text = write_parts(tmp_path)
-    model = build(vision, text, torch.float32, image_token_id=IMAGE, **(SHAPE | {"beliefs": 0, "statistics": 0})).eval()
+    papers = SHAPE | {"beliefs": 0, "statistics": 0, "technique": 0}
+    model = build(vision, text, torch.float32, image_token_id=IMAGE, **papers).eval()
     inputs = photos(2)
     with torch.no_grad():
         tokens = model.align(**model.encode(inputs["views"], inputs["crop_mask"]), crop_mask=inputs["crop_mask"])

@@ -119,6 +119,21 @@ def test_heads_may_read_one_branch_alone() -> None:
         small_heads(["sky"])
 
 
+def test_edits_and_judgements_are_read_apart() -> None:
+    config = CalmConfig(
+        measures=4, statistics=1, technique=1, head_hidden=16, head_branches=["statistics"], edit_branches=["technique"]
+    )
+    config.text_config = type("Text", (), {"hidden_size": 12})()
+    heads = AuxiliaryHeads(config).eval()
+    tokens = {name: torch.randn(2, 1, 12) for name in ("statistics", "technique")}
+    plain, measured = heads(tokens), heads(tokens, torch.randn(2, 4))
+    changed = heads(tokens | {"technique": torch.randn(2, 1, 12)})
+    for name in HEADS:
+        edited = name in ("edits", "amounts")
+        assert torch.equal(plain[name], measured[name]) is not edited, name
+        assert torch.equal(plain[name], changed[name]) is not edited, name
+
+
 def test_things_that_nobody_told_of_are_not_learnt() -> None:
     logits = torch.zeros(2, len(NAMES), requires_grad=True)
     target = torch.tensor([told("Gordon setter"), told("")])

@@ -17,7 +17,10 @@ from safetensors.torch import load_file
 
 from calm.errors import CheckpointError, ConfigError
 from calm.model.checkpoint import TRAINED, build
+from calm.model.configuration import CalmConfig
 from calm.readout import soft_score
+from calm.tasks.base import Context
+from calm.tasks.lessons import SQUARE, Source, lesson_keys
 from calm.train.losses import head_losses, score_loss
 from calm.train.recipe import load_recipe
 from calm.train.run import train
@@ -88,7 +91,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "steps": steps,
                 "learn": {"mfam": 1e-3, "heads": 1e-3},
                 "read": ["heads"],
-                "branches": ["low", "thematic", "statistics"],
+                "branches": ["low", "thematic", "statistics", "technique"],
                 "standardise": True,
                 "tasks": [score, edits],
             },
@@ -154,11 +157,11 @@ def test_only_what_learns_changed(folder: Path) -> None:
 def test_statistics_are_standardised_once_and_kept_exactly(folder: Path) -> None:
     """What the branch of statistics reads is centred on the photos of its stage; the constants are not rounded."""
     saved = load_file(folder / "run" / "model" / TRAINED)
-    centre, spread = saved["mfam.statistics_centre"], saved["mfam.statistics_spread"]
+    centre, spread = saved["mfam.statistics.centre"], saved["mfam.statistics.spread"]
     assert centre.dtype == spread.dtype == torch.float32 and saved["heads.hidden.weight"].dtype == torch.bfloat16
     assert centre.any() and (spread > 0).all() and not (spread == 1).all()
     assert torch.equal(
-        centre, load_file(folder / "run" / "checkpoint" / "trained.safetensors")["mfam.statistics_centre"]
+        centre, load_file(folder / "run" / "checkpoint" / "trained.safetensors")["mfam.statistics.centre"]
     )
 
 
@@ -203,6 +206,31 @@ def test_a_part_without_adapters_cannot_learn(folder: Path, tmp_path: Path) -> N
     path.write_text(yaml.safe_dump(tree))
     with pytest.raises(ConfigError, match="give vision_lora in the recipe"):
         train(path)
+
+
+def test_a_part_and_what_it_contains_do_not_learn_together(folder: Path, tmp_path: Path) -> None:
+    tree = yaml.safe_load(recipe(folder).read_text())
+    tree["output"] = str(tmp_path / "out")
+    tree["stages"] = [tree["stages"][0]]
+    tree["stages"][0]["learn"] = {"mfam": 1e-3, "technique": 1e-3}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match="found mfam and technique; leave one of them out"):
+        train(path)
+
+
+def test_draws_of_one_photo_in_two_sources_are_two_lessons(folder: Path) -> None:
+    context = Context(folder / "data", folder / "cache", CalmConfig())
+    sources = [
+        Source("folder", "unlabelled", draws=2),
+        Source("folder", "unlabelled", first=100, attributes=("tilt",)),
+    ]
+    keys = lesson_keys(context, sources)
+    photos = len(keys) // 3
+    assert photos and len(set(keys)) == len(keys)
+    assert sorted({key.split(":")[1] for key in keys}) == ["0", "1", "100"]
+    assert sources[0].chosen is None and list(sources[1].chosen or ()) == ["tilt"]
+    assert Source("folder", native=False).chosen == SQUARE
 
 
 def test_overrides_and_unknown_keys(folder: Path) -> None:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from calm.data.images import Photo
 from calm.data.measure import measurements
+from calm.data.subject import subject_cues
 from calm.data.views import normalise, squash
 from calm.edits import Applied
 from calm.errors import WeightsError
 from calm.model.heads import EMOTIONS
-from calm.model.saliency import Saliency
+from calm.model.saliency import MEAN, STD, Saliency
 from calm.words.facts import Facts
 from calm.words.things import phrase
 
@@ -22,46 +23,21 @@ VOTES = 20
 
 
 class Observer:
-    """Gathers :class:`calm.words.facts.Facts` of photos. The saliency decoder is loaded when first needed."""
+    """Reads what is known of photos. The saliency decoder is loaded when first needed."""
 
     def __init__(self) -> None:
         self._saliency: Saliency | None = None
         self._missing = False
 
-    def facts(
-        self,
-        photos: Sequence[Photo],
-        heads: dict[str, Tensor],
-        scores: Sequence[float],
-        faults: Sequence[Sequence[Applied]],
-    ) -> list[Facts]:
-        """Facts of each photo.
+    def subjects(self, photos: Sequence[Photo], last: Tensor | None = None) -> np.ndarray | None:
+        """Maps of the main subjects of photos, (B, h, w) in 0 … 1.
 
         Args:
-            heads: outputs of :class:`calm.model.heads.AuxiliaryHeads` for these photos.
-            scores: 1–10, as they are reported.
-            faults: what the model would mend, with severities: comment and suggestions must agree.
-        """
-        maps = self._subjects(photos)
-        quality = heads["quality"].float().clamp(1, 10)[:, 0].tolist()
-        emotions = (heads["emotions"].float().softmax(dim=1) * VOTES).round().int().tolist()
-        things = heads["content"].float().sigmoid().tolist()
-        return [
-            Facts.of(
-                photo.pixels,
-                None if maps is None else maps[i],
-                measurements=measurements(photo.pixels),
-                score=scores[i],
-                quality=quality[i],
-                emotions=dict(zip(EMOTIONS, emotions[i], strict=True)),
-                content=phrase(things[i]),
-                applied=faults[i],
-            )
-            for i, photo in enumerate(photos)
-        ]
+            last: every token of their frames after the last block, where the packaged encoder has seen them already.
 
-    def _subjects(self, photos: Sequence[Photo]) -> np.ndarray | None:
-        """Maps of the main subjects; None where the packaged encoder, which finds them, is not to be had."""
+        Returns:
+            None where the packaged encoder, which finds them, is not to be had.
+        """
         if self._saliency is None and not self._missing:
             try:
                 self._saliency = Saliency()
@@ -69,8 +45,54 @@ class Observer:
                 self._missing = True
         if self._saliency is None:
             return None
-        from calm.model.configuration import CalmConfig
+        if last is not None:
+            return self._saliency.decode(last).float().numpy()
+        frames = np.stack([squash(photo.pixels) for photo in photos])
+        return self._saliency(normalise(frames, MEAN, STD)).float().numpy()
 
-        config = CalmConfig()
-        frames = np.stack([squash(photo.pixels, config.image_size) for photo in photos])
-        return self._saliency(normalise(frames, config.image_mean, config.image_std)).float().numpy()
+    @staticmethod
+    def cues(photos: Sequence[Photo], maps: np.ndarray | None) -> list[dict[str, float]]:
+        """Cues of each photo's pixels and, where there are ``maps``, of its subject."""
+        found = [measurements(photo.pixels) for photo in photos]
+        if maps is None:
+            return found
+        pairs = zip(photos, maps, strict=True)
+        return [one | subject_cues(seen, photo.pixels) for one, (photo, seen) in zip(found, pairs, strict=True)]
+
+    @staticmethod
+    def facts(
+        photos: Sequence[Photo],
+        maps: np.ndarray | None,
+        cues: Sequence[dict[str, float]],
+        heads: dict[str, Tensor],
+        scores: Sequence[float],
+        faults: Sequence[Sequence[Applied]],
+        doubts: Sequence[frozenset[str]],
+    ) -> list[Facts]:
+        """Facts of each photo.
+
+        Args:
+            maps: of :meth:`subjects`.
+            cues: of :meth:`cues`.
+            heads: outputs of :class:`calm.model.heads.AuxiliaryHeads` for these photos.
+            scores: 1–10, as they are reported.
+            faults: what the model would mend, with severities: comment and suggestions must agree.
+            doubts: keys of faults that the model does not see.
+        """
+        quality = heads["quality"].float().clamp(1, 10)[:, 0].tolist()
+        emotions = (heads["emotions"].float().softmax(dim=1) * VOTES).round().int().tolist()
+        things = heads["content"].float().sigmoid().tolist()
+        return [
+            Facts.of(
+                photo.pixels,
+                None if maps is None else maps[i],
+                measurements=cues[i],
+                score=scores[i],
+                quality=quality[i],
+                emotions=dict(zip(EMOTIONS, emotions[i], strict=True)),
+                content=phrase(things[i]),
+                applied=faults[i],
+                doubted=doubts[i],
+            )
+            for i, photo in enumerate(photos)
+        ]

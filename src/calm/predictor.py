@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
+from calm.data.measure import MEASURE_NAMES, standardise
+from calm.data.views import normalise
 from calm.edits import Applied
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
@@ -20,16 +22,19 @@ from calm.memory import keep_freed_memory
 from calm.model.checkpoint import load, load_tokenizer
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
-from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor
+from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
+from calm.model.saliency import same_encoder
 from calm.model.weights import folder_sha256
 from calm.observer import Observer
 from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
 from calm.speaking import SeededChoice
 from calm.types import CLASSES, Comment, Score, Suggestion
-from calm.words.facts import Facts
+from calm.words.facts import Facts, doubted
 
 SURE = 0.5
 """Confidence from which a suggestion is also told in the comment, as a fault."""
+DOUBTFUL = 0.05
+"""Confidence of its remedy below which a comment does not name a fault, whatever the pixels measure."""
 PACKAGED = Path(__file__).parent / "models"
 """Models that come with the package."""
 
@@ -41,6 +46,25 @@ def model_dir(name: str | Path) -> Path:
             return folder
     known = sorted(path.parent.name for path in PACKAGED.glob("*/config.json"))
     raise UsageError(f"expected a model folder or one of {known}, found {str(name)!r}; see: calm models")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen on a batch of photos.
+
+    Attributes:
+        frame: branch tokens of the frame alone, which the score is read from.
+        tokens: branch tokens of all views, with measurements.
+        measures: (B, config.measures), standardised.
+        maps: of the main subjects, (B, h, w), or None where nothing can find them.
+        cues: in natural units, of each photo.
+    """
+
+    frame: dict[str, Tensor]
+    tokens: dict[str, Tensor]
+    measures: Tensor
+    maps: np.ndarray | None
+    cues: list[dict[str, float]]
 
 
 class Predictor:
@@ -67,6 +91,7 @@ class Predictor:
         device: str | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        shares_encoder = same_encoder(model.config)  # before adapters are folded into it
         model.merge_adapters()
         self.model = model.eval().requires_grad_(False).to(self.device)
         self.processor = processor
@@ -74,7 +99,8 @@ class Predictor:
         self.name, self.sha256 = name, sha256
         self.trained_on = trained_on or frozenset()
         self.observer = Observer()
-        self._looked: tuple[list[Photo], Any] = ([], None)
+        self._shares_encoder = shares_encoder
+        self._looked: tuple[list[Photo], Seen | None] = ([], None)
         self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (calibration or {})
 
     @classmethod
@@ -110,23 +136,28 @@ class Predictor:
         return inputs["views"].to(self.device)
 
     @torch.inference_mode()
-    def look(self, photos: Sequence[Photo]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Branch tokens of the frame alone, branch tokens of all views, and measurements.
+    def look(self, photos: Sequence[Photo]) -> Seen:
+        """What is seen on photos. The last answer is remembered: two questions about the same photos look once."""
+        last, seen = self._looked
+        if seen is None or len(last) != len(photos) or any(a is not b for a, b in zip(last, photos, strict=True)):
+            seen = self._look(photos)
+            self._looked = list(photos), seen
+        return seen
 
-        The last answer is remembered: two questions about the same photos look at them once.
-        """
-        last, answer = self._looked
-        if len(last) == len(photos) and all(a is b for a, b in zip(last, photos, strict=True)):
-            return answer
-        self._looked = list(photos), self._look(photos)
-        return self._looked[1]
-
-    def _look(self, photos: Sequence[Photo]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        inputs = self.processor.image_processor([photo.pixels for photo in photos])
-        mask, measures = inputs["crop_mask"].to(self.device), inputs["measures"].to(self.device)
-        seen = self.model.encode(inputs["views"].to(self.device), mask)
-        frame = self.model.align(seen["whole"])
-        return frame, self.model.align(**seen, crop_mask=mask, measures=measures), measures
+    def _look(self, photos: Sequence[Photo]) -> Seen:
+        config, images = self.model.config, self.processor.image_processor
+        arrays, masks = zip(*(images.views(photo.pixels) for photo in photos), strict=True)
+        views = normalise(np.stack(arrays), images.image_mean, images.image_std).to(self.device)
+        mask = torch.from_numpy(np.stack(masks)).to(self.device)
+        whole, last = self.model.vision.read(views[:, 0], config.layers)
+        crops = self.model.encode_crops(views[:, 1:], mask, self.model.vision)
+        wanted = config.notes or config.measures > len(MEASURE_NAMES)
+        maps = self.observer.subjects(photos, last if self._shares_encoder else None) if wanted else None
+        cues = self.observer.cues(photos, maps)
+        measures = np.stack([pad_measures(standardise(one), config.measures) for one in cues])
+        told = torch.from_numpy(measures).to(self.device)
+        tokens = self.model.align(whole, crops, mask, told)
+        return Seen(self.model.align(whole), tokens, told, maps, cues)
 
     # ------------------------------------------------------------------------------------------------ answers
 
@@ -163,31 +194,29 @@ class Predictor:
         from calm.words import QUESTIONS
         from calm.words.parse import parse_comment
 
-        frame, tokens, measures = self.look(photos)
+        seen = self.look(photos)
         kinds = [f"aspect:{aspect}" for aspect in aspects] if aspects else ["comment"]
         unknown = [kind for kind in kinds if kind not in QUESTIONS]
         if unknown:
             known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
             raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
-        scores, seeds = self.read_scores(frame), [int(photo.sha256[:12], 16) for photo in photos]
-        facts = self._facts(photos, tokens, measures, scores) if self.model.config.notes else [None] * len(photos)
+        scores, seeds = self.read_scores(seen.frame), [int(photo.sha256[:12], 16) for photo in photos]
+        facts = self._facts(photos, seen, scores) if self.model.config.notes else [None] * len(photos)
         spoken = []
         for kind in kinds:
             asked = [_asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
-            spoken.append(self.say(join(tokens), asked, seeds))
+            spoken.append(self.say(join(seen.tokens), asked, seeds))
         texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
         return list(zip(scores, [parse_comment(text) for text in texts], strict=True))
 
-    def _facts(
-        self, photos: Sequence[Photo], tokens: dict[str, Tensor], measures: Tensor, scores: Sequence[Score]
-    ) -> list[Facts]:
+    def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:
         """What is known of each photo, with the faults that would also be suggested."""
-        heads = self.model.heads(tokens, measures)
-        faults = [
-            [Applied(*CLASSES[k], None, severity) for k, confidence, severity in remedies if confidence >= SURE]
-            for remedies in self._remedies(tokens, heads)
-        ]
-        return self.observer.facts(photos, heads, [score.value for score in scores], faults)
+        heads = self.model.heads(seen.tokens, seen.measures)
+        remedies = self._remedies(seen.tokens, heads)
+        faults = [[Applied(*CLASSES[k], None, amount) for k, sure, amount in row if sure >= SURE] for row in remedies]
+        doubts = [doubted({CLASSES[k]: sure for k, sure, _ in row}, DOUBTFUL) for row in remedies]
+        values = [score.value for score in scores]
+        return self.observer.facts(photos, seen.maps, seen.cues, heads, values, faults, doubts)
 
     @torch.inference_mode()
     def say(
@@ -213,17 +242,17 @@ class Predictor:
         self, photos: Sequence[Photo], least: float = 0.3, most: int = 3
     ) -> list[tuple[Score, list[Suggestion]]]:
         """A score and the suggestions of confidence ≥ ``least`` for each photo, best first, ``most`` at most."""
-        frame, tokens, measures = self.look(photos)
-        heads = self.model.heads(tokens, measures)
+        seen = self.look(photos)
+        heads = self.model.heads(seen.tokens, seen.measures)
         answers = [
             [
                 to_suggestion(CLASSES[k], severity, confidence, int(photo.sha256[:8], 16))
                 for k, confidence, severity in remedies[:most]
                 if confidence >= least
             ]
-            for photo, remedies in zip(photos, self._remedies(tokens, heads), strict=True)
+            for photo, remedies in zip(photos, self._remedies(seen.tokens, heads), strict=True)
         ]
-        return list(zip(self.read_scores(frame), answers, strict=True))
+        return list(zip(self.read_scores(seen.frame), answers, strict=True))
 
     def _remedies(self, tokens: dict[str, Tensor], heads: dict[str, Tensor]) -> list[list[tuple[int, float, float]]]:
         """For each photo (index of the class, confidence, severity) of every remedy, surest first."""
@@ -236,8 +265,9 @@ class Predictor:
     @torch.inference_mode()
     def edit_probabilities(self, photos: Sequence[Photo]) -> np.ndarray:
         """Calibrated probabilities of :data:`calm.types.CLASSES` and, last, of "nothing to mend": (n, 23)."""
-        _, tokens, measures = self.look(photos)
-        return self._edit_probabilities(tokens, self.model.heads(tokens, measures)["edits"]).cpu().numpy()
+        seen = self.look(photos)
+        heads = self.model.heads(seen.tokens, seen.measures)
+        return self._edit_probabilities(seen.tokens, heads["edits"]).cpu().numpy()
 
     def _edit_probabilities(self, tokens: dict[str, Tensor], heads: Tensor) -> Tensor:
         """Calibrated mixture of what the language model reads and of the heads' logits (B, classes + 1)."""

@@ -2,7 +2,7 @@
 
 A cache is a folder of three files: ``meta.json`` (what made it), ``rows.txt`` (one key a line, in order) and
 ``features.f16`` (the rows as raw float16). Rows are appended, features first, so an interrupted run loses at most the
-rows that were not yet named, and the next one goes on after them.
+rows that were not yet named, and the next one goes on after them. Several runs may add rows to one folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from calm.errors import DataError
 
@@ -40,10 +41,12 @@ class FeatureCache:
                 )
         else:
             path.write_text(json.dumps(meta))
-        names = self.folder / "rows.txt"
-        self._keys = names.read_text().split() if names.exists() else []
-        self._row = {key: i for i, key in enumerate(self._keys)}
+        self._keys: list[str] = []
+        self._row: dict[str, int] = {}
         self._map: np.memmap | None = None
+        self._lock = FileLock(self.folder / "lock")
+        self._read = 0
+        self._read_names()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -63,18 +66,27 @@ class FeatureCache:
             raise DataError(
                 f"expected {len(keys)} finite rows of shape {self.shape}, found {rows.shape}; check the encoder"
             )
-        path = self.folder / "features.f16"
-        path.touch()
-        with open(path, "r+b") as stream:
-            stream.seek(len(self._keys) * self.row_bytes)
-            stream.write(rows.tobytes())
-            stream.truncate()
-        with open(self.folder / "rows.txt", "a") as stream:
-            stream.writelines(f"{key}\n" for key in keys)
-        for key in keys:
-            self._row[key] = len(self._keys)
-            self._keys.append(key)
-        self._map = None
+        with self._lock:
+            self._read_names()  # another run may have added rows meanwhile
+            fresh = [i for i, key in enumerate(keys) if key not in self._row]
+            path = self.folder / "features.f16"
+            path.touch()
+            with open(path, "r+b") as stream:
+                stream.seek(len(self._keys) * self.row_bytes)
+                stream.write(rows[fresh].tobytes())
+                stream.truncate()
+            with open(self.folder / "rows.txt", "a") as stream:
+                stream.writelines(f"{keys[i]}\n" for i in fresh)
+            self._read_names()
+
+    def _read_names(self) -> None:
+        names = self.folder / "rows.txt"
+        size = names.stat().st_size if names.exists() else 0
+        if size == self._read:
+            return
+        self._keys = names.read_text().split()
+        self._row = {key: i for i, key in enumerate(self._keys)}
+        self._read, self._map = size, None
 
     def read(self, keys: Iterable[str]) -> np.ndarray:
         """Rows in the order of ``keys``: (n, *shape), float16. Raises :class:`DataError` for a key that is absent."""

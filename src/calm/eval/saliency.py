@@ -11,8 +11,6 @@ SaliencyMap = Callable[[np.ndarray], np.ndarray]
 """(H, W, 3) uint8 photo → (h, w) float map, 0 (nothing there) … 1."""
 SaliencySource = SaliencyMap | Literal["packaged"] | None
 """Where maps come from: a function, the packaged decoder, or nowhere."""
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""What the packaged encoder was trained with (ImageNet)."""
 
 
 def saliency_map(source: SaliencySource) -> SaliencyMap | None:
@@ -20,7 +18,7 @@ def saliency_map(source: SaliencySource) -> SaliencyMap | None:
     if source != "packaged":
         return source
     from calm.data.views import make_views, normalise
-    from calm.model.saliency import Saliency
+    from calm.model.saliency import MEAN, STD, Saliency
 
     find = Saliency()
 

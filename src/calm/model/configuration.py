@@ -34,8 +34,10 @@ class CalmConfig(PretrainedConfig):
         summaries: whether each Q-Former's queries depend on the photo through a summary of its layers (ours; the
             paper's queries are the same for every photo).
         statistics: tokens of a fully connected branch over the summary token, mean and spread of the patches of every
-            layer that is read, of the frame and of its crops (ours; 0 for none, as in the paper).
-        statistics_hidden, statistics_dropout: width of that branch, and dropout in it.
+            layer that is read of the frame (ours; 0 for none, as in the paper).
+        technique: tokens of another such branch, which reads the crops' as well: what edits are told from (ours; 0 for
+            none).
+        statistics_hidden, technique_hidden, statistics_dropout: widths of these branches, and dropout in them.
         beliefs: tokens that say in the language model's own space what the auxiliary heads believe and what was
             measured (ours; 0 for none, as in the paper): it reads a score or a fault from them many times sooner than
             from the branches alone.
@@ -43,8 +45,10 @@ class CalmConfig(PretrainedConfig):
             :mod:`calm.words.notes`).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
-        head_hidden: width of the auxiliary heads' hidden layer.
-        head_branches: branches whose tokens the heads read, by name; None for all.
+        head_hidden: width of the auxiliary heads' hidden layers.
+        head_branches: branches whose tokens the heads of people's judgements (score, quality, emotions, content)
+            read, by name; None for all.
+        edit_branches: the same for the heads of edits.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
@@ -79,13 +83,16 @@ class CalmConfig(PretrainedConfig):
         qformer_dropout: float = 0.1,
         summaries: bool = True,
         statistics: int = 0,
+        technique: int = 0,
         statistics_hidden: int = 384,
+        technique_hidden: int = 256,
         statistics_dropout: float = 0.3,
         beliefs: int = 0,
         notes: bool = False,
         token_rms: float = 0.13,
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
+        edit_branches: tuple[str, ...] | None = None,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
@@ -116,13 +123,16 @@ class CalmConfig(PretrainedConfig):
         self.qformer_dropout = qformer_dropout
         self.summaries = summaries
         self.statistics = statistics
+        self.technique = technique
         self.statistics_hidden = statistics_hidden
+        self.technique_hidden = technique_hidden
         self.statistics_dropout = statistics_dropout
         self.beliefs = beliefs
         self.notes = notes
         self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)
+        self.edit_branches = None if edit_branches is None else list(edit_branches)
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
         self.text_lora = text_lora
@@ -164,7 +174,7 @@ class CalmConfig(PretrainedConfig):
     def visual_tokens(self) -> int:
         """Tokens of one photo in the prompt."""
         queries = self.low_queries + self.middle_queries + self.high_queries
-        return queries + self.thematic_tokens + self.statistics + self.beliefs
+        return queries + self.thematic_tokens + self.statistics + self.technique + self.beliefs
 
     def get_text_config(self, *_args: Any, **_kwargs: Any) -> PretrainedConfig:
         """The language model's configuration, which generation asks for."""

@@ -67,8 +67,12 @@ class VisionEncoder(nn.Module):
             (B, len(layers), 1 + (grid/pool)², width): for each layer a summary token (the class token, or the mean of
             the patches where the model has none) and the pooled patches, row by row.
         """
+        return self.read(pixel_values, layers)[0]
+
+    def read(self, pixel_values: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """:meth:`forward`, and every token after the deepest block asked for, not pooled: (B, 1 + grid², width)."""
         states = self._states(pixel_values, layers)
-        return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1)
+        return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1), states[max(layers)]
 
     def start(self, pixel_values: Tensor, layers: Sequence[int], trunk: int) -> Tensor:
         """The first half of :meth:`forward`, for encoders whose later blocks still learn.

@@ -6,6 +6,8 @@ than the detour through the language model. They are a warm-up and a yardstick; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,24 +32,28 @@ HEADS = {
 the last one "nothing to mend"; severity 0–1 of each edit class; logits of each thing of :mod:`calm.words.things`."""
 
 
-class AuxiliaryHeads(nn.Module):
-    """Mean tokens of the branches, and what was measured → one hidden layer → every head.
+EDITED = ("edits", "amounts")
+"""Heads of what was done to a photo; the others are of what people say of it."""
+NAMES = (*BRANCHES, "statistics", "technique")
 
-    The measurements come in beside the tokens, through two layers of their own: in the branches they are one voice
-    among hundreds of features, and were lost (docs/lab.md, 11 and 19).
+
+class AuxiliaryHeads(nn.Module):
+    """Mean tokens of branches → one hidden layer → heads: one such path for people's judgements, another for edits.
+
+    The two paths share nothing here: what tells one from the other is learnt by heart at a different pace (docs/lab.md,
+    29). The measurements come in on the path of edits, beside the tokens and through two layers of their own: in the
+    branches they are one voice among hundreds of features, and were lost (docs/lab.md, 11 and 19).
     """
 
     def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:
         super().__init__()
         width = config.text_config.hidden_size
-        counts = config.low_queries, config.middle_queries, config.high_queries, config.statistics
-        names = (*BRANCHES, "statistics")
-        there = [*(name for name, count in zip(names, counts, strict=True) if count), "summary", "thematic"]
-        wanted = there if config.head_branches is None else config.head_branches
-        self.parts = [name for name in there if name in wanted or (name == "summary" and "thematic" in wanted)]
-        if not self.parts:
-            raise ConfigError(f"expected head_branches among {there}, found {wanted}; name one that has tokens")
-        self.hidden = nn.Linear(len(self.parts) * width, config.head_hidden)
+        counts = config.low_queries, config.middle_queries, config.high_queries, config.statistics, config.technique
+        there = [name for name, count in zip(NAMES, counts, strict=True) if count] + ["summary", "thematic"]
+        self.parts = {"judged": _parts(config.head_branches, there), "edited": _parts(config.edit_branches, there)}
+        self.hidden = nn.ModuleDict(
+            {path: nn.Linear(len(parts) * width, config.head_hidden) for path, parts in self.parts.items()}
+        )
         self.measured = (
             nn.Sequential(nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.head_hidden))
             if config.measures
@@ -62,18 +68,28 @@ class AuxiliaryHeads(nn.Module):
         A branch that is absent says nothing: zeros stand in its place.
         ``measures``: (B, config.measures), standardised, or None where nothing was measured.
         """
-        parts = {name: tokens[name].mean(dim=1) for name in (*BRANCHES, "statistics", "thematic") if name in tokens}
+        parts = {name: tokens[name].mean(dim=1) for name in (*NAMES, "thematic") if name in tokens}
         if "thematic" in tokens:
             parts["summary"] = tokens["thematic"][:, 0]
         silent = torch.zeros_like(next(iter(parts.values())))
         normed = {name: F.layer_norm(part, part.shape[1:]) for name, part in parts.items()}
-        joined = torch.cat([normed.get(name, silent) for name in self.parts], dim=1)
-        hidden = self.hidden(F.dropout(joined, self.dropout, self.training))
+        hidden = {}
+        for path, names in self.parts.items():
+            joined = torch.cat([normed.get(name, silent) for name in names], dim=1)
+            hidden[path] = self.hidden[path](F.dropout(joined, self.dropout, self.training))
         if measures is not None and self.measured is not None:
-            hidden = hidden + self.measured(measures.to(hidden.dtype))
-        hidden = F.gelu(hidden)
-        hidden = F.dropout(hidden, self.dropout, self.training)
-        return {name: layer(hidden) for name, layer in self.out.items()}
+            hidden["edited"] = hidden["edited"] + self.measured(measures.to(hidden["edited"].dtype))
+        hidden = {path: F.dropout(F.gelu(value), self.dropout, self.training) for path, value in hidden.items()}
+        return {name: layer(hidden["edited" if name in EDITED else "judged"]) for name, layer in self.out.items()}
+
+
+def _parts(wanted: Sequence[str] | None, there: Sequence[str]) -> list[str]:
+    """Parts that a path reads: those of the branches ``wanted``, all if None; the thematic branch has two."""
+    chosen = there if wanted is None else wanted
+    parts = [name for name in there if name in chosen or (name == "summary" and "thematic" in chosen)]
+    if not parts:
+        raise ConfigError(f"expected branches for the heads among {there}, found {wanted}; name one that has tokens")
+    return parts
 
 
 class Beliefs(nn.Module):

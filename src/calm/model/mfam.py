@@ -40,6 +40,38 @@ class FeatureReader(nn.Module):
         return (normed + self.position + self.layer + self.view[:views]).flatten(1, 3)
 
 
+class Statistics(nn.Module):
+    """A fully connected branch over summaries of features, standardised by channel.
+
+    Channels of a frozen encoder have large means of their own; standardised, they are learnt from several times faster
+    (docs/lab.md, 22). Centre and spread are measured once (:meth:`standardise`) and are part of the weights.
+    """
+
+    def __init__(self, read: int, hidden: int, out: int, dropout: float) -> None:
+        super().__init__()
+        self.read = read
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(read, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out)
+        )
+        self.register_buffer("centre", torch.zeros(read))
+        self.register_buffer("spread", torch.ones(read))
+
+    def forward(self, told: Tensor, exists: Tensor) -> Tensor:
+        """(B, ≥ read) values, of which the first ``read`` are read, and 1 where they exist → (B, out)."""
+        standard = (told[:, : self.read] - self.centre) / self.spread
+        return self.layers((standard * exists[:, : self.read]).to(self.layers[1].weight.dtype))
+
+    def standardise(self, told: Tensor, exists: Tensor) -> None:
+        """Take centre and spread from examples, as :meth:`forward` reads them; what too few have is left as it is."""
+        told, exists = told[:, : self.read], exists[:, : self.read]
+        count = exists.sum(dim=0)
+        centre = (told * exists).sum(dim=0) / count.clamp(min=1)
+        spread = ((told - centre).square() * exists).sum(dim=0).div(count.clamp(min=1)).sqrt()
+        known = count >= 2
+        self.centre.copy_(torch.where(known, centre, 0.0))
+        self.spread.copy_(torch.where(known, spread + 1e-3, 1.0))
+
+
 class Mfam(nn.Module):
     """Features of one photo's views → visual tokens in the language model's width."""
 
@@ -76,17 +108,12 @@ class Mfam(nn.Module):
             nn.init.zeros_(summary.bias)
         self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
         self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
+        frame, crop = 3 * len(config.layers) * width, 3 * len(config.low_layers) * width
+        drop = config.statistics_dropout
         if config.statistics:
-            self.statistics = nn.Sequential(
-                nn.Dropout(config.statistics_dropout),
-                nn.Linear(3 * (len(config.layers) + len(config.low_layers)) * width, config.statistics_hidden),
-                nn.GELU(),
-                nn.Dropout(config.statistics_dropout),
-                nn.Linear(config.statistics_hidden, config.statistics * out),
-            )
-            read = 3 * (len(config.layers) + len(config.low_layers)) * width
-            self.register_buffer("statistics_centre", torch.zeros(read))
-            self.register_buffer("statistics_spread", torch.ones(read))
+            self.statistics = Statistics(frame, config.statistics_hidden, config.statistics * out, drop)
+        if config.technique:
+            self.technique = Statistics(frame + crop, config.technique_hidden, config.technique * out, drop)
         if config.measures:
             self.measures = nn.Sequential(
                 nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, config.measure_tokens * width)
@@ -114,8 +141,8 @@ class Mfam(nn.Module):
             branches: those to compute; None for all.
 
         Returns:
-            Tokens of ``low``, ``middle``, ``high``, ``thematic`` and ``statistics``, each (B, n, language width); a
-            branch without tokens is absent.
+            Tokens of ``low``, ``middle``, ``high``, ``thematic``, ``statistics`` (of the frame alone) and ``technique``
+            (of the crops as well), each (B, n, language width); a branch without tokens is absent.
         """
         index = {layer: i for i, layer in enumerate(self.config.layers)}
         extra, hidden = None, None
@@ -143,25 +170,22 @@ class Mfam(nn.Module):
         if branches is None or "thematic" in branches:
             last = whole[:, index[self.config.thematic_layer]]
             tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
-        if self.config.statistics and (branches is None or "statistics" in branches):
-            told = self.statistics(self._statistics(whole, crops, crop_mask)).unflatten(1, (self.config.statistics, -1))
-            tokens["statistics"] = self._sized(told)
+        asked = [name for name in ("statistics", "technique") if getattr(self.config, name)]
+        asked = [name for name in asked if branches is None or name in branches]
+        if asked:
+            read, exists = self.raw_statistics(whole, crops if "technique" in asked else None, crop_mask)
+            for name in asked:
+                told = getattr(self, name)(read, exists).to(whole.dtype)
+                tokens[name] = self._sized(told.unflatten(1, (getattr(self.config, name), -1)))
         return tokens
-
-    def _statistics(self, whole: Tensor, crops: Tensor | None, crop_mask: Tensor | None) -> Tensor:
-        """Summaries of the whole frame, then the mean of those of the crops that exist, zeros where there are none.
-
-        Channels of a frozen encoder have large means of their own; standardised, they are learnt from several times
-        faster (docs/lab.md, 22).
-        """
-        told, exists = self.raw_statistics(whole, crops, crop_mask)
-        standard = (told - self.statistics_centre) / self.statistics_spread
-        return (standard * exists).to(whole.dtype)
 
     def raw_statistics(
         self, whole: Tensor, crops: Tensor | None = None, crop_mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """What the branch of statistics reads before it is standardised, and 1 where it exists: both (B, n)."""
+        """What the branches of statistics read before it is standardised, and 1 where it exists: both (B, n).
+
+        Summaries of the whole frame, then the mean of those of the crops that exist.
+        """
         frame = summarise(whole)
         blank = frame.new_zeros(len(frame), 3 * len(self.config.low_layers) * whole.shape[3])
         if crops is None or not crops.shape[1]:

@@ -24,11 +24,12 @@ PARTS = {
     "vision": "vision.",
     "mfam": "mfam.",
     "statistics": "mfam.statistics.",
+    "technique": "mfam.technique.",
     "heads": "heads.",
     "beliefs": "beliefs.",
     "language": "language_model.",
 }
-"""Name of each part of the model and the prefix of its parameters; ``statistics`` is a part of ``mfam``."""
+"""Name of each part of the model and the prefix of its parameters; those after ``mfam`` below it are parts of it."""
 
 
 class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):

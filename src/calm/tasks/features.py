@@ -106,15 +106,22 @@ class FrameFeatures:
         vision = model.merged_vision()
         done = 0
         for keys, frames in self._frames(todo):
-            cache.append(keys, self.encode(model, frames, vision))
+            cache.append(keys, self.encode(model, frames, vision)[0])
             done += len(keys)
             report(done, len(todo))
 
     @torch.inference_mode()
-    def encode(self, model: CalmForConditionalGeneration, frames: Tensor, vision: VisionEncoder) -> np.ndarray:
-        """Frames (B, 3, S, S) → rows of :attr:`first`. ``vision``: the model's encoder, adapters folded in."""
-        half = self._started is not None
-        return (model.start(frames, vision) if half else vision(frames, model.config.layers)).float().numpy()
+    def encode(
+        self, model: CalmForConditionalGeneration, frames: Tensor, vision: VisionEncoder
+    ) -> tuple[np.ndarray, Tensor | None]:
+        """Frames (B, 3, S, S) → rows of :attr:`first`, and every token after the last block where all blocks were run.
+
+        ``vision``: the model's encoder, adapters folded in.
+        """
+        if self._started is not None:
+            return model.start(frames, vision).float().numpy(), None
+        features, last = vision.read(frames, model.config.layers)
+        return features.float().numpy(), last
 
     def _frames(self, photos: Photos) -> Iterator[tuple[list[str], Tensor]]:
         config = self.context.config

@@ -9,24 +9,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from calm.data.feature_cache import FeatureCache
 from calm.data.hashes import hash_files
 from calm.data.images import load_photo
-from calm.data.measure import measurements, standardise
+from calm.data.measure import MEASURE_NAMES, measurements, standardise
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
+from calm.data.subject import subject_cues
 from calm.data.views import make_views, normalise, squash
 from calm.edits import Applied, make_lesson
 from calm.errors import ConfigError, DataError
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
-from calm.model.saliency import Saliency
+from calm.model.saliency import MEAN, STD, Saliency, same_encoder
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
@@ -44,6 +46,8 @@ class Source:
     Attributes:
         name: data set, in a folder of ``folder`` (its name if empty) below the data root.
         draws: lessons a photo.
+        first: number of the first draw, so that one photo may stand in several sources.
+        attributes: to draw edits from; none for all that the photos can teach.
         limit: photos at most, chosen by hash; 0 for all.
         native: the photos have native pixels, so that sharpness, noise and compression can be learnt from them.
         floor: only photos scored at least that (1–10), where the set has scores: poor photos have faults of their own.
@@ -52,9 +56,21 @@ class Source:
     name: str
     folder: str = ""
     draws: int = 1
+    first: int = 0
+    attributes: Sequence[str] = ()
     limit: int = 0
     native: bool = True
     floor: float = 0.0
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the draws."""
+        return range(self.first, self.first + self.draws)
+
+    @property
+    def chosen(self) -> Sequence[str] | None:
+        """Attributes to draw edits from, None for every one."""
+        return self.attributes or (None if self.native else SQUARE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ class Labels:
         key: ``sha256:draw``.
         applied: the edits.
         crop_mask: as :class:`calm.data.views.Views` has it.
-        measurements: of :func:`calm.data.measure.measurements`.
+        measurements: of :func:`calm.data.measure.measurements` and :func:`calm.data.subject.subject_cues`.
         reading: of :func:`calm.words.reading.read_frame`, without the subject (the edit may have moved it).
         content: what the photo shows, "" where nobody said.
         native: the photo has native pixels.
@@ -208,7 +224,7 @@ def lesson_keys(context: Context, sources: Sequence[Source]) -> list[str]:
     """Keys of all lessons of the sources, encoded or not."""
     found = [(record, source) for source in sources for record in photos(context, source)]
     hashes = hash_files([record.path for record, _ in found], label=str(context.root))
-    return [f"{hashes[record.path]}:{draw}" for record, source in found for draw in range(source.draws)]
+    return [f"{hashes[record.path]}:{draw}" for record, source in found for draw in source.numbers]
 
 
 def build_lessons(
@@ -228,13 +244,14 @@ def build_lessons(
     order = np.random.default_rng(0).permutation(len(queue))
     todo = [queue[i] for i in order]
     vision = model.merged_vision()
-    subjects = Saliency() if any(source.native for _, source in todo) else None
+    told = config.measures > len(MEASURE_NAMES)
+    subjects = Saliency() if told or any(source.native for _, source in todo) else None
     total = sum(source.draws for _, source in todo)
 
     def prepare(item: tuple[Record, Source]) -> list[tuple[Labels, np.ndarray]]:
         record, source = item
         sha = record.sha256 or file_sha256(record.path)
-        if all(f"{sha}:{draw}" in store for draw in range(source.draws)):
+        if all(f"{sha}:{draw}" in store for draw in source.numbers):
             return []
         pixels = load_photo(record.path).pixels
         found = None
@@ -242,10 +259,10 @@ def build_lessons(
             whole = normalise(squash(pixels)[None], config.image_mean, config.image_std)
             found = subjects(whole)[0].numpy()
         made = []
-        for draw in range(source.draws):
+        for draw in source.numbers:
             key = f"{sha}:{draw}"
             rng = np.random.default_rng([draw, int(sha[:12], 16)])
-            lesson = make_lesson(pixels, rng, attributes=None if source.native else SQUARE, saliency=found)
+            lesson = make_lesson(pixels, rng, attributes=source.chosen, saliency=found)
             views = make_views(lesson.pixels, config.image_size)
             labels = Labels(
                 key,
@@ -262,18 +279,33 @@ def build_lessons(
 
     done, seen = 0, set()
     for group in _ahead(prepare, todo, batch):
-        items = [item for made in group for item in made if item[0].key not in seen]
-        seen |= {item[0].key for item in items}
-        for start in range(0, len(items), batch):
-            part = items[start : start + batch]
+        fresh = [item for made in group for item in made if item[0].key not in seen]
+        seen |= {item[0].key for item in fresh}
+        for start in range(0, len(fresh), batch):
+            part = fresh[start : start + batch]
             views = normalise(np.stack([views for _, views in part]), config.image_mean, config.image_std)
             mask = torch.tensor([labels.crop_mask for labels, _ in part])
             with torch.inference_mode():
                 crops = model.encode_crops(views[:, 1:], mask, vision)
-            frames = store.frames.encode(model, views[:, 0], vision)
-            store.append([item for item, _ in part], frames, crops.flatten(1, 2).float().numpy())
+            frames, last = store.frames.encode(model, views[:, 0], vision)
+            items = [labels for labels, _ in part]
+            if told and subjects:
+                maps = subjects.decode(last) if last is not None and same_encoder(config) else _maps(subjects, part)
+                found = zip(part, maps.numpy(), strict=True)
+                items = [with_subject(labels, seen, pixels[0]) for (labels, pixels), seen in found]
+            store.append(items, frames, crops.flatten(1, 2).float().numpy())
             done += len(part)
         report(done, total)
+
+
+def _maps(subjects: Saliency, part: Sequence[tuple[Labels, np.ndarray]]) -> Tensor:
+    """Maps of the subjects of edited frames, for a model with an encoder of its own."""
+    return subjects(normalise(np.stack([squash(pixels[0]) for _, pixels in part]), MEAN, STD))
+
+
+def with_subject(labels: Labels, saliency: np.ndarray, frame: np.ndarray) -> Labels:
+    """Labels with the cues of the subject of the edited frame (S, S, 3) among their measurements."""
+    return replace(labels, measurements=labels.measurements | _rounded(subject_cues(saliency, frame)))
 
 
 def _rounded(cues: dict[str, float]) -> dict[str, float]:

@@ -32,6 +32,13 @@ from calm.train.recipe import Stage
 def learning_parameters(model: CalmForConditionalGeneration, stage: Stage) -> list[dict]:
     """Optimiser groups of the parts that a stage teaches; everything else is frozen in place."""
     freeze_base(model)
+    twice = [
+        part for part in stage.learn if "mfam" in stage.learn and PARTS[part].startswith("mfam.") and part != "mfam"
+    ]
+    if twice:
+        raise ConfigError(
+            f"expected parts that do not contain each other in learn, found mfam and {twice[0]}; leave one of them out"
+        )
     groups, chosen = [], set()
     for part, rate in stage.learn.items():
         prefix = PARTS[part]
@@ -239,7 +246,7 @@ class Trainer:
             state.restore_optimizer(self.output, self.model, optimizer)
         feeder = Feeder(self.tasks(stage), stage, self.seed, number)
         if stage.standardise and not first:
-            self._standardise(feeder)
+            self._standardise(stage, feeder)
         saved = time.monotonic()
         for step, batches in enumerate(feeder(first), start=first):
             began = time.monotonic()
@@ -258,8 +265,8 @@ class Trainer:
         state.save(self.output, state.Progress(number + 1, 0, self.fingerprint), self.model, optimizer)
 
     @torch.inference_mode()
-    def _standardise(self, feeder: Feeder, batches: int = 12) -> None:
-        """Set centre and spread of what the branch of statistics reads from the first batches of every task."""
+    def _standardise(self, stage: Stage, feeder: Feeder, batches: int = 12) -> None:
+        """Set centre and spread of what the learning branches of statistics read, from every task's first batches."""
         mfam = self.model.mfam
         told, exists = [], []
         for which in range(len(feeder.tasks)):
@@ -270,13 +277,10 @@ class Trainer:
                 values, there = mfam.raw_statistics(whole.float(), seen.get("crops"), seen.get("crop_mask"))
                 told.append(values)
                 exists.append(there)
-        values, there = torch.cat(told), torch.cat(exists)
-        count = there.sum(dim=0)
-        centre = (values * there).sum(dim=0) / count.clamp(min=1)
-        spread = ((values - centre).square() * there).sum(dim=0).div(count.clamp(min=1)).sqrt()
-        known = count >= 2
-        mfam.statistics_centre.copy_(torch.where(known, centre, 0.0))
-        mfam.statistics_spread.copy_(torch.where(known, spread + 1e-3, 1.0))
+        for name in ("statistics", "technique"):
+            branch = getattr(mfam, name, None)
+            if branch is not None and ("mfam" in stage.learn or name in stage.learn):
+                branch.standardise(torch.cat(told), torch.cat(exists))
 
     def _step(self, stage: Stage, batches: list[Batch], optimizer: torch.optim.Optimizer) -> dict[str, float]:
         self.model.train()
@@ -284,7 +288,7 @@ class Trainer:
         for part, prefix in PARTS.items():
             module = there.get(prefix.rstrip("."))
             if module is not None:  # no dropout in what stands still
-                module.train(part in stage.learn or (part == "statistics" and "mfam" in stage.learn))
+                module.train(part in stage.learn or (prefix.startswith("mfam.") and "mfam" in stage.learn))
         optimizer.zero_grad(set_to_none=True)
         row: dict[str, float] = {}
         for spec, batch in zip(stage.tasks, batches, strict=True):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "statistics", "heads", "beliefs", "vision", "language"]
+Part = Literal["mfam", "statistics", "technique", "heads", "beliefs", "vision", "language"]
 
 
 class _Strict(BaseModel):
@@ -50,7 +50,7 @@ class Stage(_Strict):
     validate_every: int = 0
     standardise: bool = Field(
         False,
-        description="first measure, on this stage's photos, centre and spread of what the branch of statistics reads",
+        description="first measure, on this stage's photos, what the branches of statistics are standardised by",
     )
     branches: list[str] | None = Field(
         None, description="branches of the alignment module that take part, all if not given; the others say nothing"

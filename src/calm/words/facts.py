@@ -180,6 +180,15 @@ EDIT_KEYS: dict[tuple[str, str], str] = {
 """The fault that each remedy (attribute, direction) of the vocabulary answers: so comment and suggestions agree."""
 
 
+def doubted(confidences: Mapping[tuple[str, str], float], least: float) -> frozenset[str]:
+    """Keys of faults none of whose remedies has a confidence of at least ``least``, by (attribute, direction)."""
+    seen: dict[str, float] = {}
+    for remedy, key in EDIT_KEYS.items():
+        if KINDS[key].polarity < 0:
+            seen[key] = max(seen.get(key, 0.0), confidences.get(remedy, 0.0))
+    return frozenset(key for key, confidence in seen.items() if confidence < least)
+
+
 @dataclass(frozen=True)
 class Observation:
     """One true thing about a photo.
@@ -211,6 +220,8 @@ class Facts:
         reading: of :func:`calm.words.reading.read_frame`.
         applied: edits that made the photo worse (:class:`calm.edits.Applied`), each a remedy with its severity.
         native: the photo has its own pixels, so that sharpness, noise and compression can be told from it.
+        doubted: keys of faults that a model, having looked at the whole photo, does not see: a measurement alone does
+            not make them true.
     """
 
     score: float | None = None
@@ -221,6 +232,7 @@ class Facts:
     reading: Mapping[str, float] = field(default_factory=dict)
     applied: tuple[Applied, ...] = ()
     native: bool = True
+    doubted: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -235,6 +247,7 @@ class Facts:
         content: str | None = None,
         applied: Iterable[Applied] = (),
         native: bool = True,
+        doubted: Iterable[str] = (),
     ) -> Facts:
         """Facts of a photo (H, W, 3) uint8 with its saliency map (h, w), uint8 or float 0–1; see the attributes."""
         return cls(
@@ -246,6 +259,7 @@ class Facts:
             reading=read_frame(pixels, saliency),
             applied=tuple(applied),
             native=native,
+            doubted=frozenset(doubted),
         )
 
     @property
@@ -299,6 +313,7 @@ def observe_facts(facts: Facts, slack: float = 0.0) -> list[Observation]:
     strengths |= label_strengths(facts.quality, facts.emotions, facts.reading)
     own = native_strengths(facts.measurements) if facts.native and facts.measurements else {}
     strengths |= own
+    strengths = {key: value for key, value in strengths.items() if key not in facts.doubted}
     caused = _caused(facts)
     for key, strength in caused.items():
         strengths[key] = max(strengths.get(key, 0.0), strength)
