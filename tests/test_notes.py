@@ -9,7 +9,7 @@ import pytest
 import torch
 from parts import tiny_tokenizer
 
-from calm.chat import Chat
+from calm.chat import KEPT, Chat
 from calm.data.measure import MEASURE_NAMES
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
@@ -79,13 +79,15 @@ def test_an_exchange_has_notes_or_none() -> None:
     assert answer == same and with_notes.endswith(f"\n{without}") and with_notes.startswith("Notes: ")
 
 
-def test_prompts_with_notes_are_not_kept() -> None:
+def test_prompts_are_kept_and_not_without_end() -> None:
     chat = Chat(tiny_tokenizer(), 3, 4)
-    kept = len(chat._prompts)
-    assert chat.prompt("Notes: score 6.1.\nWhy?") == chat.prompt("Notes: score 6.1.\nWhy?")
-    assert len(chat._prompts) == kept
-    chat.prompt("Why?")
-    assert len(chat._prompts) == kept + 1
+    first = chat.prompt("Notes: score 6.1.\nWhy?")
+    first.append(7)  # the caller's own list
+    assert chat.prompt("Notes: score 6.1.\nWhy?") == first[:-1]
+    assert chat._prompts.cache_info().hits == 1
+    for i in range(KEPT + 10):
+        chat.prompt(f"Notes: score {i}.\nWhy?")
+    assert chat._prompts.cache_info().currsize == KEPT
 
 
 def small_heads(branches: list[str] | None = None) -> AuxiliaryHeads:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from calm.speaking import SeededChoice
+from calm.words.parse import trimmed
 
 SCORES = torch.log(torch.tensor([[0.5, 0.3, 0.2, 1e-9]]))
 
@@ -30,3 +32,17 @@ def test_steps_draw_anew_and_no_temperature_is_greedy() -> None:
     drawn = {chooser(torch.zeros(1, 1), SCORES).argmax().item() for _ in range(60)}
     assert drawn == {0, 1, 2}
     assert choose([1, 2, 3], temperature=0.0) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("One. Two. Three. Four. Five.", "One. Two. Three. Four."),
+        ("It is dark. It is dark. It is good.", "It is dark. It is good."),
+        ("It is dark. But the over", "It is dark."),
+        ("no end at all", "no end at all"),
+        ("  ", ""),
+    ],
+)
+def test_a_comment_is_shown_in_whole_sentences(said: str, shown: str) -> None:
+    assert trimmed(said) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,9 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """ChatML without a system message: every prompt token costs time on every photo."""
+
+KEPT = 256
+"""Latest prompts that are kept as token ids: few questions are asked about many photos."""
 
 IGNORED = -100
 """Label of a token that is not learnt."""
@@ -34,19 +38,17 @@ class Chat:
         self.tokenizer = tokenizer
         self.image_token_id = image_token_id
         self.visual_tokens = visual_tokens
-        self._prompts: dict[str, list[int]] = {}
+        self._prompts = lru_cache(maxsize=KEPT)(self._prompt)
 
     def prompt(self, question: str) -> list[int]:
         """Token ids of ``<photo><question>`` up to where the answer begins."""
-        if question in self._prompts:
-            return self._prompts[question]
+        return list(self._prompts(question))
+
+    def _prompt(self, question: str) -> tuple[int, ...]:
         mark = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
         messages = [{"role": "user", "content": mark * self.visual_tokens + question}]
         text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        ids = self.tokenizer(text, add_special_tokens=False).input_ids
-        if "\n" not in question:  # notes before a question belong to one photo alone
-            self._prompts[question] = ids
-        return ids
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def exchange(self, exchanges: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Questions with their answers, padded on the right.

@@ -192,7 +192,7 @@ class Predictor:
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
         """A score and a comment for each photo; with ``aspects``, one or two sentences on each of those instead."""
         from calm.words import QUESTIONS
-        from calm.words.parse import parse_comment
+        from calm.words.parse import parse_comment, trimmed
 
         seen = self.look(photos)
         kinds = [f"aspect:{aspect}" for aspect in aspects] if aspects else ["comment"]
@@ -206,7 +206,7 @@ class Predictor:
         for kind in kinds:
             asked = [_asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
             spoken.append(self.say(join(seen.tokens), asked, seeds))
-        texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
+        texts = [" ".join(map(trimmed, parts)) for parts in zip(*spoken, strict=True)]
         return list(zip(scores, [parse_comment(text) for text in texts], strict=True))
 
     def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:

@@ -32,6 +32,13 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]
 
 
+def trimmed(text: str, most: int = 4) -> str:
+    """A text as it may be shown: whole sentences, each once, ``most`` at most; one that was cut off stays if alone."""
+    found = list(dict.fromkeys(sentences(text)))
+    whole = [sentence for sentence in found if sentence[-1] in ".!?"]
+    return " ".join((whole or found)[:most])
+
+
 def find_claims(text: str) -> list[Claim]:
     """Everything that a text claims, in order; one claim a key and place."""
     low = text.lower()
