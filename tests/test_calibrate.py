@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from calm.readout import soft_score
-from calm.train.calibrate import FALSE_ALARMS, calibrate, calibrate_scores
+from calm.train.calibrate import FALSE_ALARMS, RIGHT, calibrate, calibrate_content, calibrate_scores
+from calm.words.things import NAMES, phrase
 
 
 def lessons(count: int, sure: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,3 +57,18 @@ def test_where_both_read_alike_the_heads_read_alone() -> None:
 def test_two_photos_choose_no_reader() -> None:
     good, people = readings(0.2, seed=0)
     assert calibrate_scores(good[:2], good[:2], people[:2])["score_heads"] == 0.0
+
+
+def test_a_thing_is_named_from_where_it_is_mostly_right() -> None:
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(4000, len(NAMES), generator=generator)
+    targets = (torch.rand(4000, len(NAMES), generator=generator) < probabilities).float()
+    dog, cat, child = (NAMES.index(name) for name in ("dog", "cat", "child"))
+    targets[:, cat] = 0  # never right
+    probabilities[:, child] = 0.3  # never likely
+    targets[::2] = float("nan")  # nobody said
+    found = calibrate_content(probabilities, targets)
+    assert set(found) == set(NAMES) and found["cat"] == found["child"] == 1
+    named = (probabilities[:, dog] >= found["dog"]) & targets[:, dog].isfinite()
+    assert 0.5 <= found["dog"] < 0.8 and targets[named, dog].mean() >= RIGHT
+    assert phrase({"dog": 0.9, "cat": 0.99}, found) == "a dog"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -68,6 +68,7 @@ class Observer:
         scores: Sequence[float],
         faults: Sequence[Sequence[Applied]],
         doubts: Sequence[frozenset[str]],
+        sure: Mapping[str, float],
     ) -> list[Facts]:
         """Facts of each photo.
 
@@ -78,6 +79,7 @@ class Observer:
             scores: 1–10, as they are reported.
             faults: what the model would mend, with severities: comment and suggestions must agree.
             doubts: keys of faults that the model does not see.
+            sure: probability from which a thing is named, by its name.
         """
         quality = heads["quality"].float().clamp(1, 10)[:, 0].tolist()
         emotions = (heads["emotions"].float().softmax(dim=1) * VOTES).round().int().tolist()
@@ -90,7 +92,7 @@ class Observer:
                 score=scores[i],
                 quality=quality[i],
                 emotions=dict(zip(EMOTIONS, emotions[i], strict=True)),
-                content=phrase(things[i]),
+                content=phrase(things[i], sure),
                 applied=faults[i],
                 doubted=doubts[i],
             )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Predictor:
         processor: of that model.
         name, sha256: stand in every output row.
         trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
-        calibration: ``temperature`` and ``bias`` of the suggestions' confidence; see the model card.
+        calibration: what :mod:`calm.train.calibrate` found: how sure is sure, and which reader to trust.
     """
 
     preprocess = PREPROCESS
@@ -86,7 +87,7 @@ class Predictor:
         processor: CalmProcessor,
         name: str,
         sha256: str,
-        calibration: dict[str, float] | None = None,
+        calibration: dict[str, Any] | None = None,
         trained_on: frozenset[str] | None = None,
         device: str | None = None,
     ) -> None:
@@ -101,7 +102,9 @@ class Predictor:
         self.observer = Observer()
         self._shares_encoder = shares_encoder
         self._looked: tuple[list[Photo], Seen | None] = ([], None)
-        self.calibration = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (calibration or {})
+        self.calibration: dict[str, Any] = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (
+            calibration or {}
+        )
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
@@ -216,7 +219,9 @@ class Predictor:
         faults = [[Applied(*CLASSES[k], None, amount) for k, sure, amount in row if sure >= SURE] for row in remedies]
         doubts = [doubted({CLASSES[k]: sure for k, sure, _ in row}, DOUBTFUL) for row in remedies]
         values = [score.value for score in scores]
-        return self.observer.facts(photos, seen.maps, seen.cues, heads, values, faults, doubts)
+        return self.observer.facts(
+            photos, seen.maps, seen.cues, heads, values, faults, doubts, self.calibration.get("content", {})
+        )
 
     @torch.inference_mode()
     def say(

@@ -21,7 +21,7 @@ class SeededChoice(LogitsProcessor):
         temperature: 0 leaves the scores as they are.
     """
 
-    def __init__(self, seeds: Sequence[int], temperature: float = 0.7, top: int = 12) -> None:
+    def __init__(self, seeds: Sequence[int], temperature: float = 0.3, top: int = 12) -> None:
         self.seeds, self.temperature, self.top = list(seeds), temperature, top
         self.step = 0
 

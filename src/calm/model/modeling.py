@@ -26,10 +26,11 @@ PARTS = {
     "statistics": "mfam.statistics.",
     "technique": "mfam.technique.",
     "heads": "heads.",
+    "content": "heads.out.content.",
     "beliefs": "beliefs.",
     "language": "language_model.",
 }
-"""Name of each part of the model and the prefix of its parameters; those after ``mfam`` below it are parts of it."""
+"""Name of each part of the model and the prefix of its parameters; some parts contain others."""
 
 
 class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):

@@ -20,14 +20,17 @@ class CaptionTask(Task):
     Args:
         source: a data set with captions.
         limit: photos at most; 0 for all.
+        skip: photos to pass over before those, to see what they teach on others.
     """
 
     name = "caption"
 
-    def __init__(self, context: Context, source: str = "flickr8k", split: str = "train", limit: int = 0) -> None:
+    def __init__(
+        self, context: Context, source: str = "flickr8k", split: str = "train", limit: int = 0, skip: int = 0
+    ) -> None:
         super().__init__(context)
         records = dataset(source).records(context.root / source)
-        chosen = [r for r in records if r.captions and (r.split or "train") == split][: limit or None]
+        chosen = [r for r in records if r.captions and (r.split or "train") == split][skip:][: limit or None]
         self.records: list[tuple[Record, str]] = [(r, r.sha256 or file_sha256(r.path)) for r in chosen]
         self.frames = FrameFeatures(context, source)
 

@@ -32,13 +32,13 @@ from calm.train.recipe import Stage
 def learning_parameters(model: CalmForConditionalGeneration, stage: Stage) -> list[dict]:
     """Optimiser groups of the parts that a stage teaches; everything else is frozen in place."""
     freeze_base(model)
-    twice = [
-        part for part in stage.learn if "mfam" in stage.learn and PARTS[part].startswith("mfam.") and part != "mfam"
-    ]
-    if twice:
-        raise ConfigError(
-            f"expected parts that do not contain each other in learn, found mfam and {twice[0]}; leave one of them out"
-        )
+    for part in stage.learn:
+        inside = [other for other in stage.learn if other != part and PARTS[other].startswith(PARTS[part])]
+        if inside:
+            raise ConfigError(
+                f"expected parts that do not contain each other in learn, found {part} and {inside[0]}; "
+                "leave one of them out"
+            )
     groups, chosen = [], set()
     for part, rate in stage.learn.items():
         prefix = PARTS[part]
@@ -285,10 +285,10 @@ class Trainer:
     def _step(self, stage: Stage, batches: list[Batch], optimizer: torch.optim.Optimizer) -> dict[str, float]:
         self.model.train()
         there = dict(self.model.named_modules())
-        for part, prefix in PARTS.items():
+        for prefix in PARTS.values():
             module = there.get(prefix.rstrip("."))
             if module is not None:  # no dropout in what stands still
-                module.train(part in stage.learn or (prefix.startswith("mfam.") and "mfam" in stage.learn))
+                module.train(any(prefix.startswith(PARTS[learning]) for learning in stage.learn))
         optimizer.zero_grad(set_to_none=True)
         row: dict[str, float] = {}
         for spec, batch in zip(stage.tasks, batches, strict=True):

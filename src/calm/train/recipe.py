@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "statistics", "technique", "heads", "beliefs", "vision", "language"]
+Part = Literal["mfam", "statistics", "technique", "heads", "content", "beliefs", "vision", "language"]
 
 
 class _Strict(BaseModel):

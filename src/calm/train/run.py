@@ -17,7 +17,7 @@ from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_train
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
-from calm.train.calibrate import calibrate, calibrate_scores, read_lessons, read_photos
+from calm.train.calibrate import calibrate, calibrate_content, calibrate_scores, read_content, read_lessons, read_photos
 from calm.train.loop import Trainer
 from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
 
@@ -87,6 +87,10 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     return final
 
 
+UNSEEN_CAPTIONS = 600
+"""Captioned photos after those that were learnt from, to see how surely things are named."""
+
+
 def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditionalGeneration, chat: Chat) -> None:
     """What belongs beside the weights: the suggestions' calibration, and which photos were trained on."""
     used: set[str] = set()
@@ -106,6 +110,13 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
             rated = task_class("score")(context, **(ratings[-1] | {"split": "validation"}))
             rated.prepare(model)
             found |= calibrate_scores(*read_photos(model, chat, rated))
+        told: list[Task] = [held_out]
+        captions = [task.options for stage in spec.stages for task in stage.tasks if task.name == "caption"]
+        if captions and captions[-1].get("limit"):
+            passed = captions[-1] | {"skip": captions[-1]["limit"], "limit": UNSEEN_CAPTIONS}
+            told.append(task_class("caption")(context, **passed))
+            told[-1].prepare(model)
+        found |= {"content": calibrate_content(*read_content(model, told))}
         (folder / "calibration.json").write_text(json.dumps(found, indent=1))
 
 

@@ -132,14 +132,18 @@ def told(content: str) -> list[float]:
     return told_by_class(content)
 
 
-def phrase(probabilities: Mapping[str, float] | Sequence[float], sure: float = SURE) -> str | None:
+def phrase(
+    probabilities: Mapping[str, float] | Sequence[float], sure: float | Mapping[str, float] = SURE
+) -> str | None:
     """A noun phrase for what is surely there, such as "a man and a dog on grass"; None where nothing is sure.
 
     Args:
         probabilities: 0–1 of each thing, by name or in the order of :data:`NAMES`.
+        sure: probability from which a thing is said to be there, of all or of each by name.
     """
+    least = sure if isinstance(sure, Mapping) else dict.fromkeys(NAMES, sure)
     given = probabilities if isinstance(probabilities, Mapping) else dict(zip(NAMES, probabilities, strict=True))
-    here = sorted((-given[name], name) for name in NAMES if given.get(name, 0.0) >= sure)
+    here = sorted((-given[name], name) for name in NAMES if given.get(name, 0.0) >= least.get(name, SURE))
     things = [name for _, name in here if THINGS[name].kind != "place"]
     if "people" in things:  # several people are told once
         things = [name for name in things if THINGS[name].kind != "person" or name == "people"]
