@@ -158,7 +158,7 @@ def test_statistics_are_standardised_once_and_kept_exactly(folder: Path) -> None
     """What the branch of statistics reads is centred on the photos of its stage; the constants are not rounded."""
     saved = load_file(folder / "run" / "model" / TRAINED)
     centre, spread = saved["mfam.statistics.centre"], saved["mfam.statistics.spread"]
-    assert centre.dtype == spread.dtype == torch.float32 and saved["heads.hidden.weight"].dtype == torch.bfloat16
+    assert centre.dtype == spread.dtype == torch.float32 and saved["heads.hidden.judged.weight"].dtype == torch.bfloat16
     assert centre.any() and (spread > 0).all() and not (spread == 1).all()
     assert torch.equal(
         centre, load_file(folder / "run" / "checkpoint" / "trained.safetensors")["mfam.statistics.centre"]

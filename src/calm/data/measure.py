@@ -215,7 +215,8 @@ def _segments(grey: np.ndarray) -> dict[str, float]:
     length = np.hypot(across, down) / np.hypot(width, height)
     angle = np.degrees(np.arctan2(down, across))
     leans = np.arange(-_LEAN, _LEAN + 0.25, 0.5)
-    found, curves = {}, []
+    found: dict[str, float] = {}
+    curves = []
     for name, turn in (("vertical", 90.0), ("horizontal", 0.0)):
         lean = (angle - turn + 90) % 180 - 90
         near = (np.abs(lean) < _LEAN) & (length > 0.03)

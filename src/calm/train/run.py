@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
     if lessons and "language" in spec.stages[-1].read:
         held_out = task_class("edits")(context, **(lessons[-1] | {"split": "validation"}))
         held_out.prepare(model)
-        found = calibrate(*read_lessons(model, chat, held_out))
+        found: dict[str, Any] = calibrate(*read_lessons(model, chat, held_out))
         ratings = [task.options for stage in spec.stages for task in stage.tasks if task.name == "score"]
         if ratings:
             rated = task_class("score")(context, **(ratings[-1] | {"split": "validation"}))
@@ -116,7 +117,7 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
             passed = captions[-1] | {"skip": captions[-1]["limit"], "limit": UNSEEN_CAPTIONS}
             told.append(task_class("caption")(context, **passed))
             told[-1].prepare(model)
-        found |= {"content": calibrate_content(*read_content(model, told))}
+        found["content"] = calibrate_content(*read_content(model, told))
         (folder / "calibration.json").write_text(json.dumps(found, indent=1))
 
 
