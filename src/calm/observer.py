@@ -10,11 +10,10 @@ from torch import Tensor
 from calm.data.images import Photo
 from calm.data.measure import measurements
 from calm.data.subject import subject_cues
-from calm.data.views import normalise, squash
 from calm.edits import Applied
 from calm.errors import WeightsError
 from calm.model.heads import EMOTIONS
-from calm.model.saliency import MEAN, STD, Saliency
+from calm.model.saliency import Saliency
 from calm.words.facts import Facts
 from calm.words.things import phrase
 
@@ -47,8 +46,7 @@ class Observer:
             return None
         if last is not None:
             return self._saliency.decode(last).float().numpy()
-        frames = np.stack([squash(photo.pixels) for photo in photos])
-        return self._saliency(normalise(frames, MEAN, STD)).float().numpy()
+        return self._saliency.of([photo.pixels for photo in photos])
 
     @staticmethod
     def cues(photos: Sequence[Photo], maps: np.ndarray | None) -> list[dict[str, float]]:

@@ -17,12 +17,7 @@ def saliency_map(source: SaliencySource) -> SaliencyMap | None:
     """The function that ``source`` stands for. Raises :class:`WeightsError` where the packaged one is not installed."""
     if source != "packaged":
         return source
-    from calm.data.views import make_views, normalise
-    from calm.model.saliency import MEAN, STD, Saliency
+    from calm.model.saliency import Saliency
 
     find = Saliency()
-
-    def read(pixels: np.ndarray) -> np.ndarray:
-        return find(normalise(make_views(pixels).whole[None], MEAN, STD))[0].numpy()
-
-    return read
+    return lambda pixels: find.of([pixels])[0]

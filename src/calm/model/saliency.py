@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from calm.data.views import normalise, squash
 from calm.model.configuration import CalmConfig
 
 SOURCE = "packaged:dinov2-s"
@@ -67,6 +70,10 @@ class Saliency:
     def __call__(self, pixel_values: Tensor) -> Tensor:
         """(B, 3, 224, 224), normalised whole frames → (B, 128, 128) in 0 … 1 (0: nothing there)."""
         return self._maps(self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state)
+
+    def of(self, photos: Sequence[np.ndarray]) -> np.ndarray:
+        """Maps of photos (H, W, 3) uint8 of any size: (n, 128, 128) float32 in 0 … 1."""
+        return self(normalise(np.stack([squash(photo) for photo in photos]), MEAN, STD)).numpy()
 
     @torch.inference_mode()
     def decode(self, tokens: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from calm.data.feature_cache import FeatureCache
 from calm.data.hashes import hash_files
@@ -23,12 +22,12 @@ from calm.data.measure import MEASURE_NAMES, measurements, standardise
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.data.subject import subject_cues
-from calm.data.views import make_views, normalise, squash
+from calm.data.views import make_views, normalise
 from calm.edits import Applied, make_lesson
 from calm.errors import ConfigError, DataError
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
-from calm.model.saliency import MEAN, STD, Saliency, same_encoder
+from calm.model.saliency import Saliency, same_encoder
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
@@ -256,8 +255,7 @@ def build_lessons(
         pixels = load_photo(record.path).pixels
         found = None
         if source.native and subjects:
-            whole = normalise(squash(pixels)[None], config.image_mean, config.image_std)
-            found = subjects(whole)[0].numpy()
+            found = subjects.of([pixels])[0]
         made = []
         for draw in source.numbers:
             key = f"{sha}:{draw}"
@@ -290,17 +288,13 @@ def build_lessons(
             frames, last = store.frames.encode(model, views[:, 0], vision)
             items = [labels for labels, _ in part]
             if told and subjects:
-                maps = subjects.decode(last) if last is not None and same_encoder(config) else _maps(subjects, part)
-                found = zip(part, maps.numpy(), strict=True)
+                shared = last is not None and same_encoder(config)
+                maps = subjects.decode(last).numpy() if shared else subjects.of([pixels[0] for _, pixels in part])
+                found = zip(part, maps, strict=True)
                 items = [with_subject(labels, seen, pixels[0]) for (labels, pixels), seen in found]
             store.append(items, frames, crops.flatten(1, 2).float().numpy())
             done += len(part)
         report(done, total)
-
-
-def _maps(subjects: Saliency, part: Sequence[tuple[Labels, np.ndarray]]) -> Tensor:
-    """Maps of the subjects of edited frames, for a model with an encoder of its own."""
-    return subjects(normalise(np.stack([squash(pixels[0]) for _, pixels in part]), MEAN, STD))
 
 
 def with_subject(labels: Labels, saliency: np.ndarray, frame: np.ndarray) -> Labels:
