@@ -58,6 +58,20 @@ def test_tokens_of_another_shape_are_refused() -> None:
         vision.finish(torch.zeros(1, 13, 32), [4], 2)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_a_fixed_number_at_once_changes_nothing_but_the_rounding(count: int) -> None:
+    """Photos that are filled up with blanks have the features they would have, and company does not matter at all."""
+    vision, _ = encoder("dinov2")
+    pixels = torch.randn(count, 3, 56, 56)
+    with torch.no_grad():
+        free = vision.read(pixels, LAYERS)
+        vision.hasten(torch.bfloat16, 4)
+        together, last = vision.read(pixels, LAYERS)
+        alone = torch.cat([vision(each[None], LAYERS) for each in pixels])
+    assert torch.equal(together, alone) and len(last) == count
+    torch.testing.assert_close(together.float(), free[0], atol=0.1, rtol=0.05)
+
+
 def test_number_format_is_one_that_this_machine_has() -> None:
     assert fast_dtype("cpu") in (torch.bfloat16, torch.float32)
     assert fast_dtype("meta") == torch.float32

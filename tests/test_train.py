@@ -190,6 +190,36 @@ def test_resumed_equals_uninterrupted(folder: Path) -> None:
     assert digest(folder / "resumed" / "model" / TRAINED) == digest(folder / "run" / "model" / TRAINED)
 
 
+def test_where_the_encoder_forks_scores_do_not_disturb_edits(folder: Path, tmp_path: Path) -> None:
+    """Adapters that one branch alone reads are taught; the tokens of every other branch stay what they were."""
+    tree = yaml.safe_load(recipe(folder).read_text())
+    tree["model"]["config"]["adapted_branches"] = ["statistics"]
+    tree["stages"][1]["learn"] = {"vision": 1e-2, "statistics": 1e-3}
+    tree["stages"][1]["branches"] = ["statistics"]
+    tree["stages"][1]["tasks"].pop()
+    tree["stages"][2]["learn"] = {"language": 1e-3}
+    paths = {}
+    for stages in (1, 3):
+        tree["output"] = str(tmp_path / str(stages))
+        path = tmp_path / f"{stages}.yaml"
+        path.write_text(yaml.safe_dump(tree | {"stages": tree["stages"][:stages]}))
+        paths[stages] = train(path)
+    before, after = (load_file(paths[stages] / TRAINED) for stages in (1, 3))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in moved} == {"vision", "mfam", "language_model"}
+    assert all(name.startswith("mfam.statistics.layers") for name in moved if name.startswith("mfam"))
+    features = folder / "cache" / "features"
+    assert {"para", "para-trunk"} < {path.name for path in features.iterdir()}
+    from calm.predictor import Predictor
+
+    view = torch.randn(1, 1, 3, 56, 56)
+    old, new = (Predictor.load(paths[stages]).model for stages in (1, 3))
+    with torch.no_grad():
+        old_tokens, new_tokens = (model.align(**model.encode(view)) for model in (old, new))
+    assert torch.equal(old_tokens["low"], new_tokens["low"])
+    assert not torch.equal(old_tokens["statistics"], new_tokens["statistics"])
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:
     path = recipe(folder, steps=9)
     with pytest.raises(CheckpointError, match="name another output folder"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ SURE = 0.5
 """Confidence from which a suggestion is also told in the comment, as a fault."""
 DOUBTFUL = 0.05
 """Confidence of its remedy below which a comment does not name a fault, whatever the pixels measure."""
+TEMPERATURES = (0.3, 0.3, 0.5, 0.7)
+"""Of the attempts at a comment: one that strays from its notes is written again, more freely."""
+STEADY = 8
+"""Photos that go through an encoder in bfloat16 together, on a CPU."""
 PACKAGED = Path(__file__).parent / "models"
 """Models that come with the package."""
 
@@ -111,15 +116,15 @@ class Predictor:
         """A packaged model by name, or one from a folder.
 
         Args:
-            dtype: of the frozen parts; None for float32 on a CPU, where bfloat16 lets a score depend on its batch by
-                more than 0.01, and for what is fast elsewhere.
+            dtype: of the frozen parts; None for what is fast. On a CPU that is bfloat16, where the processor multiplies
+                it, for the encoder alone, :data:`STEADY` photos at a time, and float32 for the rest: neither score nor
+                comment depends on the batch.
         """
         keep_freed_memory()
         folder = model_dir(name)
-        if dtype is None:
-            kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")).type
-            dtype = torch.float32 if kind == "cpu" else fast_dtype(device)
-        model = load(folder, dtype)
+        kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")).type
+        fast = dtype or fast_dtype(kind)
+        model = load(folder, torch.float32 if dtype is None and kind == "cpu" else fast)
         own = (folder / "tokenizer_config.json").is_file()
         tokenizer = load_tokenizer(str(folder) if own else model.config.text_source)
         image_token = tokenizer.convert_ids_to_tokens(model.config.image_token_id)
@@ -129,7 +134,10 @@ class Predictor:
         calibration = json.loads(path.read_text()) if path.is_file() else None
         path = folder / "trained_on.txt"
         trained_on = frozenset(path.read_text().split()) if path.is_file() else None
-        return cls(model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device)
+        predictor = cls(model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device)
+        if dtype is None and kind == "cpu" and fast != torch.float32:
+            predictor.model.vision.hasten(fast, STEADY)
+        return predictor
 
     # ------------------------------------------------------------------------------------------------ seeing
 
@@ -152,24 +160,26 @@ class Predictor:
         arrays, masks = zip(*(images.views(photo.pixels) for photo in photos), strict=True)
         views = normalise(np.stack(arrays), images.image_mean, images.image_std).to(self.device)
         mask = torch.from_numpy(np.stack(masks)).to(self.device)
-        whole, last = self.model.vision.read(views[:, 0], config.layers)
+        forked = config.adapted_branches is not None
+        whole, last = self.model.vision.read(views[:, 0], config.layers, adapted=not forked)
+        adapted = self.model.vision(views[:, 0], config.layers) if forked else None
         crops = self.model.encode_crops(views[:, 1:], mask, self.model.vision)
         wanted = config.notes or config.measures > len(MEASURE_NAMES)
         maps = self.observer.subjects(photos, last if self._shares_encoder else None) if wanted else None
         cues = self.observer.cues(photos, maps)
         measures = np.stack([pad_measures(standardise(one), config.measures) for one in cues])
         told = torch.from_numpy(measures).to(self.device)
-        tokens = self.model.align(whole, crops, mask, told)
-        return Seen(self.model.align(whole), tokens, told, maps, cues)
+        tokens = self.model.align(whole, crops, mask, told, adapted=adapted)
+        return Seen(self.model.align(whole, adapted=adapted), tokens, told, maps, cues)
 
     # ------------------------------------------------------------------------------------------------ answers
 
     @torch.inference_mode()
     def score(self, photos: Sequence[Photo]) -> list[Score]:
         """Scores from the whole frame, in one forward pass for the batch."""
-        seen = self.model.encode(self.whole_views(photos))
-        alone = self.calibration["score_heads"] == 1
-        return self.read_scores(self.model.align(**seen, branches=self.model.config.head_branches if alone else None))
+        branches = self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
+        seen = self.model.encode(self.whole_views(photos), branches=branches)
+        return self.read_scores(self.model.align(**seen, branches=branches))
 
     @torch.inference_mode()
     def read_scores(self, tokens: dict[str, Tensor]) -> list[Score]:
@@ -195,7 +205,7 @@ class Predictor:
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
         """A score and a comment for each photo; with ``aspects``, one or two sentences on each of those instead."""
         from calm.words import QUESTIONS
-        from calm.words.parse import parse_comment, trimmed
+        from calm.words.parse import parse_comment
 
         seen = self.look(photos)
         kinds = [f"aspect:{aspect}" for aspect in aspects] if aspects else ["comment"]
@@ -208,9 +218,26 @@ class Predictor:
         spoken = []
         for kind in kinds:
             asked = [_asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
-            spoken.append(self.say(join(seen.tokens), asked, seeds))
-        texts = [" ".join(map(trimmed, parts)) for parts in zip(*spoken, strict=True)]
+            spoken.append(self._write(join(seen.tokens), asked, seeds))
+        texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
         return list(zip(scores, [parse_comment(text) for text in texts], strict=True))
+
+    def _write(self, visual: Tensor, asked: Sequence[Asked], seeds: Sequence[int]) -> list[str]:
+        """Answers in words; one that strays from its notes is written again, and the truest is kept."""
+        from calm.words.parse import trimmed
+
+        best, slips = [""] * len(asked), [math.inf] * len(asked)
+        for attempt, temperature in enumerate(TEMPERATURES):
+            todo = [i for i, count in enumerate(slips) if count]
+            if not todo:
+                break
+            fresh = [seeds[i] + attempt for i in todo]
+            texts = self.say(visual[todo], [asked[i].question for i in todo], fresh, temperature=temperature)
+            for i, text in zip(todo, map(trimmed, texts), strict=True):
+                count = asked[i].slips(text)
+                if count < slips[i]:
+                    best[i], slips[i] = text, count
+        return best
 
     def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:
         """What is known of each photo, with the faults that would also be suggested."""
@@ -225,7 +252,12 @@ class Predictor:
 
     @torch.inference_mode()
     def say(
-        self, visual: Tensor, questions: Sequence[str], seeds: Sequence[int] | None = None, max_new_tokens: int = 110
+        self,
+        visual: Tensor,
+        questions: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        max_new_tokens: int = 110,
+        temperature: float = TEMPERATURES[0],
     ) -> list[str]:
         """Answers in words to a question about each photo: varied by ``seeds``, or greedy without them."""
         ids, mask = (each.to(self.device) for each in self.chat.questions(questions))
@@ -235,7 +267,7 @@ class Predictor:
             visual=visual,
             max_new_tokens=max_new_tokens,
             do_sample=False,
-            logits_processor=LogitsProcessorList([SeededChoice(seeds)] if seeds is not None else []),
+            logits_processor=LogitsProcessorList([SeededChoice(seeds, temperature)] if seeds is not None else []),
             pad_token_id=self.chat.tokenizer.eos_token_id,
             eos_token_id=self.chat.tokenizer.eos_token_id,
         )
@@ -305,13 +337,28 @@ class Predictor:
         return answers
 
 
-def _asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> str:
-    """The canonical question of a kind (``comment`` or ``aspect:NAME``), with notes of what its answer is to say."""
+@dataclass(frozen=True)
+class Asked:
+    """A question, with notes of what its answer is to say where there are any.
+
+    Attributes:
+        slips: how far an answer strays from the notes.
+    """
+
+    question: str
+    slips: Callable[[str], int]
+
+
+def _asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> Asked:
+    """The canonical question of a kind (``comment`` or ``aspect:NAME``)."""
     from calm.words import QUESTIONS
+    from calm.words.check import slips
     from calm.words.compose import compose, compose_aspect
     from calm.words.notes import noted
 
     if facts is None:
-        return QUESTIONS[kind][0]
-    said = compose(facts, rng) if kind == "comment" else compose_aspect(facts, kind.removeprefix("aspect:"), rng)
-    return noted(QUESTIONS[kind][0], facts, said)
+        return Asked(QUESTIONS[kind][0], lambda text: 0)
+    whole = kind == "comment"
+    said = compose(facts, rng) if whole else compose_aspect(facts, kind.removeprefix("aspect:"), rng)
+    question = noted(QUESTIONS[kind][0], facts, said)
+    return Asked(question, lambda text: slips(text, said, facts.score, fewest=2 if whole else 1))

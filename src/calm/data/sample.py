@@ -16,7 +16,8 @@ class Sample:
 
     Attributes:
         views: (V, S, S, 3) uint8, the whole frame first; or
-        features: (layers, tokens, width) float16, the encoder's reading of the whole frame, from the cache; or
+        features: (layers, tokens, width) float16, the encoder's reading of the whole frame, from the cache; with
+        adapted: the same by the encoder with its adapters, where some branches read it with and others without; or
         started: (n, width) float16, what the encoder's blocks below its adapters say of it, from the cache.
         crops: (crops · low layers, tokens, width) float16, the encoder's reading of the crops, from a store.
         crop_mask: (V − 1,) bool.
@@ -28,6 +29,7 @@ class Sample:
 
     views: np.ndarray | None = None
     features: np.ndarray | None = None
+    adapted: np.ndarray | None = None
     started: np.ndarray | None = None
     crops: np.ndarray | None = None
     crop_mask: np.ndarray | None = None
@@ -44,6 +46,7 @@ class Batch:
 
     views: Tensor | None
     features: Tensor | None
+    adapted: Tensor | None
     started: Tensor | None
     crops: Tensor | None
     crop_mask: Tensor | None
@@ -77,6 +80,7 @@ def collate(samples: Sequence[Sample], sizes: dict[str, int]) -> Batch:
     return Batch(
         views=stack([sample.views for sample in samples]),
         features=stack([sample.features for sample in samples]),
+        adapted=stack([sample.adapted for sample in samples]),
         started=stack([sample.started for sample in samples]),
         crops=stack([sample.crops for sample in samples]),
         crop_mask=stack([sample.crop_mask for sample in samples]),

@@ -49,6 +49,8 @@ class CalmConfig(PretrainedConfig):
         head_branches: branches whose tokens the heads of people's judgements (score, quality, emotions, content)
             read, by name; None for all.
         edit_branches: the same for the heads of edits.
+        adapted_branches: branches that read the encoder with its adapters, by name; the others read it without, so that
+            what is learnt from scores does not disturb what is learnt from edits (ours). None: with adapters, all.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
@@ -93,6 +95,7 @@ class CalmConfig(PretrainedConfig):
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
         edit_branches: tuple[str, ...] | None = None,
+        adapted_branches: tuple[str, ...] | None = None,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
@@ -133,6 +136,7 @@ class CalmConfig(PretrainedConfig):
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)
         self.edit_branches = None if edit_branches is None else list(edit_branches)
+        self.adapted_branches = None if adapted_branches is None else list(adapted_branches)
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
         self.text_lora = text_lora
@@ -142,11 +146,27 @@ class CalmConfig(PretrainedConfig):
             depth = self.vision_config.num_hidden_layers
             if max(self.layers) > depth:
                 raise ConfigError(f"expected encoder layers up to {depth}, found {self.layers}; name blocks that exist")
+            if self.adapted_branches is not None and self.vision_lora and not 0 < self.trunk < depth:
+                raise ConfigError(
+                    f"expected adapters above a block that stands still where adapted_branches is given, found them "
+                    f"from block {self.trunk + 1} on; give vision_lora layers_to_transform"
+                )
+
+    def reads_adapted(self, branch: str) -> bool:
+        """Whether a branch reads the encoder with its adapters while others read it without."""
+        return self.adapted_branches is not None and branch in self.adapted_branches
 
     @property
     def layers(self) -> list[int]:
         """Every encoder block that is read, shallow to deep."""
         return sorted({*self.low_layers, *self.middle_layers, *self.high_layers, self.thematic_layer})
+
+    @property
+    def branch_names(self) -> list[str]:
+        """The branches that have tokens, in prompt order."""
+        counts = {branch: getattr(self, f"{branch}_queries") for branch in BRANCHES}
+        counts |= {"thematic": 1, "statistics": self.statistics, "technique": self.technique}
+        return [branch for branch, count in counts.items() if count]
 
     @property
     def trunk(self) -> int:

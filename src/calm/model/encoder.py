@@ -6,9 +6,11 @@ patch tokens, with or without one class token before them (Dinov2, CLIP, SigLIP)
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -27,12 +29,28 @@ class VisionEncoder(nn.Module):
     Args:
         model: a transformers vision model.
         pool: side of the square of patches that is averaged into one token; 1 keeps every patch.
+
+    Attributes:
+        chunk: photos that go through at once in :meth:`read` and :meth:`forward`, the last ones filled up with blanks;
+            0 for as many as are given. In bfloat16 the kernel, and with it the rounding, depends on how many there are:
+            with a fixed number the features of a photo do not depend on its company.
+        late: the last blocks with their adapters folded in, where some branches read the encoder with its adapters and
+            others without (see :meth:`fold`); else None.
+
+    ``adapted`` of the methods below says whether the adapters take part, where there are any.
     """
 
     def __init__(self, model: nn.Module, pool: int = 2) -> None:
         super().__init__()
         self.model = model
         self.pool = pool
+        self.chunk = 0
+        self.late: nn.ModuleList | None = None
+
+    def hasten(self, dtype: torch.dtype, chunk: int) -> None:
+        """Let the encoder run in a faster number format, ``chunk`` photos at once; see :attr:`chunk`."""
+        self.to(dtype)
+        self.chunk = chunk
 
     @property
     def depth(self) -> int:
@@ -54,7 +72,18 @@ class VisionEncoder(nn.Module):
             "use a vision model whose hidden states can be read"
         )
 
-    def forward(self, pixel_values: Tensor, layers: Sequence[int]) -> Tensor:
+    def fold(self, trunk: int | None = None) -> None:
+        """Fold the adapters into the weights: the same function, fewer multiplications, no adapter left.
+
+        Args:
+            trunk: keep the blocks above this one without their adapters as well, for ``adapted=False``.
+        """
+        if trunk is not None:
+            self.late = copy.deepcopy(nn.ModuleList(list(self.blocks())[trunk:]))
+            merge_lora(self.late)
+        merge_lora(self.model, take=trunk is None)
+
+    def forward(self, pixel_values: Tensor, layers: Sequence[int], adapted: bool = True) -> Tensor:
         """Hidden states after the blocks named in ``layers`` (1 is the first block).
 
         The pass ends at the deepest block asked for, so shallow layers are cheap.
@@ -67,11 +96,15 @@ class VisionEncoder(nn.Module):
             (B, len(layers), 1 + (grid/pool)², width): for each layer a summary token (the class token, or the mean of
             the patches where the model has none) and the pooled patches, row by row.
         """
-        return self.read(pixel_values, layers)[0]
+        return self.read(pixel_values, layers, adapted)[0]
 
-    def read(self, pixel_values: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def read(self, pixel_values: Tensor, layers: Sequence[int], adapted: bool = True) -> tuple[Tensor, Tensor]:
         """:meth:`forward`, and every token after the deepest block asked for, not pooled: (B, 1 + grid², width)."""
-        states = self._states(pixel_values, layers)
+        if self.chunk and len(pixel_values) != self.chunk:
+            parts = [self.read(filled, layers, adapted) for filled in _filled(pixel_values, self.chunk)]
+            features, last = (torch.cat(each)[: len(pixel_values)] for each in zip(*parts, strict=True))
+            return features, last
+        states = self._states(pixel_values, layers, adapted)
         return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1), states[max(layers)]
 
     def start(self, pixel_values: Tensor, layers: Sequence[int], trunk: int) -> Tensor:
@@ -87,10 +120,17 @@ class VisionEncoder(nn.Module):
             block ``trunk``.
         """
         shallow = [layer for layer in layers if layer <= trunk]
-        states = self._states(pixel_values, [*shallow, trunk])
+        states = self._states(pixel_values, [*shallow, trunk], adapted=False)
         return torch.cat([*(pool_grid(states[layer], self.pool) for layer in shallow), states[trunk]], dim=1)
 
-    def finish(self, started: Tensor, layers: Sequence[int], trunk: int, cells: Tensor | None = None) -> Tensor:
+    def finish(
+        self,
+        started: Tensor,
+        layers: Sequence[int],
+        trunk: int,
+        cells: Tensor | None = None,
+        adapted: bool = True,
+    ) -> Tensor:
         """The second half of :meth:`forward`: the later blocks, on what :meth:`start` gave.
 
         Args:
@@ -112,14 +152,12 @@ class VisionEncoder(nn.Module):
         if cells is not None:
             kept = cell_patches(side, self.pool)[cells.cpu()].flatten().to(tokens.device)
             tokens = torch.cat([tokens[:, :classes], tokens[:, classes:][:, kept]], dim=1)
-        for number, block in enumerate(list(self.blocks())[trunk : max(layers)], start=trunk + 1):
-            tokens = self._run(block, tokens)
-            if number in layers:
-                found[number] = (
-                    pool_grid(tokens, self.pool)
-                    if cells is None
-                    else spread_cells(tokens, classes, self.pool, cells, pooled - 1)
-                )
+        for number, states in self._after(tokens, trunk, layers, adapted).items():
+            found[number] = (
+                pool_grid(states, self.pool)
+                if cells is None
+                else spread_cells(states, classes, self.pool, cells, pooled - 1)
+            )
         return torch.stack([found[layer].to(tokens.dtype) for layer in layers], dim=1)
 
     def _side(self, count: int, shallow: int) -> int:
@@ -130,12 +168,29 @@ class VisionEncoder(nn.Module):
                 return side
         raise ConfigError(f"expected tokens of a started encoder with {shallow} shallow layers, found {count} tokens")
 
-    def _states(self, pixel_values: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
+    def _after(self, tokens: Tensor, trunk: int, layers: Sequence[int], adapted: bool) -> dict[int, Tensor]:
+        """All tokens after those of the blocks named that follow block ``trunk``, from the tokens after that."""
+        blocks = list(self.blocks())
+        if self.late is not None and adapted:
+            blocks[len(blocks) - len(self.late) :] = self.late
+        states = {}
+        with nullcontext() if adapted else without_adapters(self.model):
+            for number, block in enumerate(blocks[trunk : max(layers)], start=trunk + 1):
+                tokens = self._run(block, tokens)
+                if number in layers:
+                    states[number] = tokens
+        return states
+
+    def _states(self, pixel_values: Tensor, layers: Sequence[int], adapted: bool) -> dict[int, Tensor]:
         """All tokens after each of the blocks named."""
         if not all(1 <= layer <= self.depth for layer in layers):
             raise ConfigError(
                 f"expected layers between 1 and {self.depth}, found {list(layers)}; the encoder has {self.depth} blocks"
             )
+        if self.late is not None and adapted and max(layers) > self.depth - len(self.late):
+            trunk = self.depth - len(self.late)
+            below = self._states(pixel_values, [*(layer for layer in layers if layer < trunk), trunk], adapted=False)
+            return below | self._after(below[trunk], trunk, layers, adapted)
         deepest = max(layers)
         states: dict[int, Tensor] = {}
 
@@ -150,7 +205,8 @@ class VisionEncoder(nn.Module):
         blocks = self.blocks()
         handles = [blocks[layer - 1].register_forward_hook(keep(layer)) for layer in set(layers)]
         try:
-            self.model(pixel_values=pixel_values.to(self.model.dtype))
+            with nullcontext() if adapted else without_adapters(self.model):
+                self.model(pixel_values=pixel_values.to(self.model.dtype))
         except _DeepEnough:
             pass
         finally:
@@ -164,6 +220,41 @@ class VisionEncoder(nn.Module):
         masked = "attention_mask" in inspect.signature(block.forward).parameters
         output = block(tokens, attention_mask=None) if masked else block(tokens)
         return output[0] if isinstance(output, tuple) else output
+
+
+def merge_lora(part: nn.Module, take: bool = True) -> None:
+    """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(part.named_modules()):
+        if isinstance(module, LoraLayer):
+            if take:
+                module.merge()
+            part.set_submodule(name, module.get_base_layer())
+
+
+@contextmanager
+def without_adapters(part: nn.Module) -> Iterator[None]:
+    """Inside, the LoRA layers below ``part`` do as their base layers do."""
+    from peft.tuners.lora import LoraLayer
+
+    layers = [module for module in part.modules() if isinstance(module, LoraLayer)]
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True  # enable_adapters() would also change which parameters learn
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer._disable_adapters = was
+
+
+def _filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
+    """Parts of ``size`` photos each, the last one filled up with zeros; at least one."""
+    for start in range(0, max(1, len(pixel_values)), size):
+        part = pixel_values[start : start + size]
+        blank = part.new_zeros(size - len(part), *part.shape[1:])
+        yield torch.cat([part, blank])
 
 
 def cell_patches(side: int, pool: int) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calm.errors import ConfigError
 from calm.model.configuration import BRANCHES, CalmConfig
 from calm.model.qformer import QFormer
 
@@ -125,11 +126,12 @@ class Mfam(nn.Module):
 
     def forward(
         self,
-        whole: Tensor,
+        whole: Tensor | None,
         crops: Tensor | None = None,
         crop_mask: Tensor | None = None,
         measures: Tensor | None = None,
         branches: Sequence[str] | None = None,
+        adapted: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Align features.
 
@@ -139,6 +141,8 @@ class Mfam(nn.Module):
             crop_mask: (B, crops), True where a crop exists.
             measures: (B, config.measures), standardised pixel measurements, or None.
             branches: those to compute; None for all.
+            adapted: as ``whole``, by the encoder with its adapters, for ``config.adapted_branches``. Either may be None
+                where no branch to compute reads it.
 
         Returns:
             Tokens of ``low``, ``middle``, ``high``, ``thematic``, ``statistics`` (of the frame alone) and ``technique``
@@ -147,13 +151,14 @@ class Mfam(nn.Module):
         index = {layer: i for i, layer in enumerate(self.config.layers)}
         extra, hidden = None, None
         if measures is not None and self.config.measures:
-            hidden = self.measures[1](self.measures[0](measures.to(whole.dtype)))
+            hidden = self.measures[1](self.measures[0](measures.to(self.measures[0].weight.dtype)))
             extra = self.measures[2](hidden).unflatten(1, (self.config.measure_tokens, -1))
         tokens = {}
         for branch, qformer in self.qformers.items():
             if branches is not None and branch not in branches:
                 continue
-            features = whole[:, [index[layer] for layer in self.layers[branch]]].unsqueeze(1)
+            features = self.source(branch, whole, adapted)
+            features = features[:, [index[layer] for layer in self.layers[branch]]].unsqueeze(1)
             mask = None
             if branch == "low" and crops is not None:
                 features = torch.cat([features, crops], dim=1)
@@ -168,16 +173,26 @@ class Mfam(nn.Module):
                 mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
             tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
         if branches is None or "thematic" in branches:
-            last = whole[:, index[self.config.thematic_layer]]
+            last = self.source("thematic", whole, adapted)[:, index[self.config.thematic_layer]]
             tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
-        asked = [name for name in ("statistics", "technique") if getattr(self.config, name)]
-        asked = [name for name in asked if branches is None or name in branches]
-        if asked:
-            read, exists = self.raw_statistics(whole, crops if "technique" in asked else None, crop_mask)
-            for name in asked:
-                told = getattr(self, name)(read, exists).to(whole.dtype)
+        for name in ("statistics", "technique"):
+            if getattr(self.config, name) and (branches is None or name in branches):
+                features = self.source(name, whole, adapted)
+                read = self.raw_statistics(features, crops if name == "technique" else None, crop_mask)
+                told = getattr(self, name)(*read).to(features.dtype)
                 tokens[name] = self._sized(told.unflatten(1, (getattr(self.config, name), -1)))
         return tokens
+
+    def source(self, branch: str, whole: Tensor | None, adapted: Tensor | None) -> Tensor:
+        """The features of the frame that a branch reads."""
+        features = adapted if self.config.reads_adapted(branch) else whole
+        if features is None:
+            kind = "with" if self.config.reads_adapted(branch) else "without"
+            raise ConfigError(
+                f"expected features of the encoder {kind} its adapters for the branch {branch}, found none; "
+                "ask encode() for this branch"
+            )
+        return features
 
     def raw_statistics(
         self, whole: Tensor, crops: Tensor | None = None, crop_mask: Tensor | None = None

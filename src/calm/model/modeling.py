@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
-from calm.model.encoder import VisionEncoder
+from calm.model.encoder import VisionEncoder, merge_lora
 from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam
 from calm.model.splice import splice
@@ -80,16 +80,21 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def merge_adapters(self) -> None:
         """Fold the adapters into the weights they adapt: the same function, fewer multiplications, no adapter left."""
-        for part in (self.vision.model, self.language_model):
-            merge_lora(part)
+        self.vision.fold(self._fork)
+        merge_lora(self.language_model)
         self.config.vision_lora = None
         self.config.text_lora = None
 
     def merged_vision(self) -> VisionEncoder:
         """A copy of the encoder with its adapters folded in, for encoding many photos."""
         vision = copy.deepcopy(self.vision).eval()
-        merge_lora(vision.model)
+        vision.fold(self._fork)
         return vision
+
+    @property
+    def _fork(self) -> int | None:
+        """The block after which the encoder goes on with its adapters and without them; None where it does not fork."""
+        return self.config.trunk if self.config.vision_lora and self.config.adapted_branches is not None else None
 
     def adapter_parameters(self, part: str) -> Iterable[tuple[str, nn.Parameter]]:
         """Names and parameters of the adapters in ``vision`` or ``language``."""
@@ -99,7 +104,11 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     # ------------------------------------------------------------------------------------------------ seeing
 
     def encode(
-        self, views: Tensor, crop_mask: Tensor | None = None, vision: VisionEncoder | None = None
+        self,
+        views: Tensor,
+        crop_mask: Tensor | None = None,
+        vision: VisionEncoder | None = None,
+        branches: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """Encoder features of photos.
 
@@ -107,15 +116,27 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             views: (B, V, 3, S, S), whole frame first; V is 1 (frame only) or 1 + config.crops.
             crop_mask: (B, V − 1); crops that are False are not encoded.
             vision: a copy of the encoder to use, such as :meth:`merged_vision`.
+            branches: those that will be computed; None for all.
 
         Returns:
-            ``whole`` (B, layers, tokens, width) and, when V > 1, ``crops`` (B, V − 1, low layers, tokens, width).
+            ``whole`` (B, layers, tokens, width), None where no branch reads it; with ``config.adapted_branches``,
+            ``adapted`` of the same shape if one of them is computed; and, when V > 1, ``crops`` (B, V − 1, low layers,
+            tokens, width).
         """
         vision = vision or self.vision
-        whole = vision(views[:, 0], self.config.layers)
-        if views.shape[1] == 1:
-            return {"whole": whole}
-        return {"whole": whole, "crops": self.encode_crops(views[:, 1:], crop_mask, vision)}
+        config = self.config
+        seen: dict[str, Any] = {"whole": None}
+        if config.adapted_branches is None:
+            seen["whole"] = vision(views[:, 0], config.layers)
+        else:
+            asked = set(config.branch_names if branches is None else branches)
+            if asked - set(config.adapted_branches):
+                seen["whole"] = vision(views[:, 0], config.layers, adapted=False)
+            if asked & set(config.adapted_branches):
+                seen["adapted"] = vision(views[:, 0], config.layers)
+        if views.shape[1] > 1:
+            seen["crops"] = self.encode_crops(views[:, 1:], crop_mask, vision)
+        return seen
 
     def encode_crops(self, crops: Tensor, crop_mask: Tensor | None, vision: VisionEncoder) -> Tensor:
         """(B, crops, 3, S, S) → (B, crops, low layers, tokens, width), zeros where the mask says there is none."""
@@ -123,19 +144,26 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         shape = (len(self.config.low_layers), self.config.features_tokens, vision.width)
         features = torch.zeros((*crops.shape[:2], *shape), dtype=vision.model.dtype, device=crops.device)
         if wanted.any():
-            features[wanted] = vision(crops[wanted], self.config.low_layers)
+            plain = self.config.adapted_branches is not None
+            features[wanted] = vision(crops[wanted], self.config.low_layers, adapted=not plain)
         return features
 
     def start(self, frames: Tensor, vision: VisionEncoder | None = None) -> Tensor:
         """What the blocks that stand still say of whole frames (B, 3, S, S): (B, n, width)."""
         return (vision or self.vision).start(frames, self.config.layers, self.config.trunk)
 
-    def finish(self, started: Tensor, cells: Tensor | None = None, vision: VisionEncoder | None = None) -> Tensor:
+    def finish(
+        self,
+        started: Tensor,
+        cells: Tensor | None = None,
+        vision: VisionEncoder | None = None,
+        adapted: bool = True,
+    ) -> Tensor:
         """Features of whole frames from what :meth:`start` gave: (B, layers, tokens, width).
 
-        ``cells``: see :meth:`calm.model.encoder.VisionEncoder.finish`.
+        ``cells``, ``adapted``: see :meth:`calm.model.encoder.VisionEncoder.finish`.
         """
-        return (vision or self.vision).finish(started, self.config.layers, self.config.trunk, cells)
+        return (vision or self.vision).finish(started, self.config.layers, self.config.trunk, cells, adapted)
 
     def adapters_digest(self) -> str:
         """Twelve hex digits that name the encoder's adapters as they are now; "" when there are none, or when they
@@ -150,15 +178,17 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def align(
         self,
-        whole: Tensor,
+        whole: Tensor | None,
         crops: Tensor | None = None,
         crop_mask: Tensor | None = None,
         measures: Tensor | None = None,
         branches: Sequence[str] | None = None,
+        adapted: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`. With them, ``beliefs``."""
         dtype = self.mfam.thematic[1].weight.dtype
-        tokens = self.mfam(whole.to(dtype), None if crops is None else crops.to(dtype), crop_mask, measures, branches)
+        whole, crops, adapted = (None if each is None else each.to(dtype) for each in (whole, crops, adapted))
+        tokens = self.mfam(whole, crops, crop_mask, measures, branches, adapted)
         if self.beliefs is not None:
             tokens["beliefs"] = self.beliefs(self.heads(tokens, measures), measures)
         return tokens
@@ -225,16 +255,6 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module:
         return self.language_model.get_output_embeddings()
-
-
-def merge_lora(part: nn.Module) -> None:
-    """Replace every LoRA layer below ``part`` by its base layer with the adapter's weights added."""
-    from peft.tuners.lora import LoraLayer
-
-    for name, module in list(part.named_modules()):
-        if isinstance(module, LoraLayer):
-            module.merge()
-            part.set_submodule(name, module.get_base_layer())
 
 
 def join(tokens: dict[str, Tensor]) -> Tensor:

@@ -87,4 +87,5 @@ class Saliency:
 def same_encoder(config: CalmConfig) -> bool:
     """Whether a model's encoder is the one that the decoder is made for, read to its last block."""
     last = config.vision_config.num_hidden_layers
-    return config.vision_source == SOURCE and not config.vision_lora and max(config.layers) == last
+    untouched = not config.vision_lora or config.adapted_branches is not None
+    return config.vision_source == SOURCE and untouched and max(config.layers) == last

@@ -47,7 +47,7 @@ class CaptionTask(Task):
         record, sha = self.records[index]
         caption = str(rng.choice(record.captions)).strip().rstrip(" .")
         return Sample(
-            features=self.frames.finished.read([sha])[0],
+            **self.frames.read(sha),
             targets={"content": np.array(told_by_captions(record.captions), np.float32)},
             question=str(rng.choice(QUESTIONS["describe"])),
             answer=caption[:1].upper() + caption[1:] + ".",

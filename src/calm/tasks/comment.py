@@ -65,7 +65,7 @@ class CommentTask(Task):
             from calm.model.saliency import Saliency
 
             self.facts.fill([photo.record for photo in self.photos], Saliency(), report=report)
-        self.opinions.fill(model, [photo.sha256 for photo in self.photos], self.frames.finished.read, report)
+        self.opinions.fill(model, [photo.sha256 for photo in self.photos], self.frames.read, report)
 
     def hashes(self) -> set[str]:
         return {photo.sha256 for photo in self.photos}
@@ -86,7 +86,7 @@ class CommentTask(Task):
         )
         question, answer = exchange(facts, rng, self.context.config.notes)
         return Sample(
-            features=self.frames.finished.read([photo.sha256])[0],
+            **self.frames.read(photo.sha256),
             measures=pad_measures(standardise(observed.measurements), self.context.config.measures),
             question=question,
             answer=answer,

@@ -30,7 +30,7 @@ class CritiqueTask(LessonsTask):
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         self.choose(model, True, report)
-        self.opinions.fill(model, self.keys, self.store.frames.finished.read, report)
+        self.opinions.fill(model, self.keys, self.store.frames.read, report)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         key = self.keys[index]

@@ -2,12 +2,14 @@
 
 While the encoder stands still, a photo is encoded once: its ``finished`` features. Where its later blocks have
 adapters, it is encoded in two halves: what the blocks below the adapters say is ``started`` once and for all, and
-``finished`` belongs to the adapters of the moment, so its folder is named after them.
+``finished`` belongs to the adapters of the moment, so its folder is named after them. Where some branches read the
+encoder with its adapters and others without, a photo is finished both ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ class FrameFeatures:
         self.name = name
         self._started: FeatureCache | None = None
         self._finished: FeatureCache | None = None
+        self._adapted: FeatureCache | None = None
 
     def fill(
         self, model: CalmForConditionalGeneration, photos: Photos, finish: bool = True, report: Report = silent
@@ -58,9 +61,12 @@ class FrameFeatures:
             half = f"{config.vision_source} trunk {config.trunk} layers {shallow} pool {config.pool}"
             half += f" size {config.image_size}"
             self._started = FeatureCache(folder / f"{self.name}-trunk", blank.shape[1:], half)
+        plain = FeatureCache(folder / self.name, shape, made_by)
+        tuned = plain
         if digest:
-            made_by += f" adapters {digest}"
-        self._finished = FeatureCache(folder / (f"{self.name}-{digest}" if digest else self.name), shape, made_by)
+            tuned = FeatureCache(folder / f"{self.name}-{digest}", shape, f"{made_by} adapters {digest}")
+        forked = config.adapted_branches is not None
+        self._finished, self._adapted = (plain, tuned) if forked else (tuned, None)
 
     @property
     def first(self) -> FeatureCache:
@@ -73,6 +79,13 @@ class FrameFeatures:
         if self._finished is None:
             raise DataError(f"expected the features of {self.name} to be open, found them closed; call prepare first")
         return self._finished
+
+    def read(self, key: str, cached: str = "finished") -> dict[str, Any]:
+        """Fields of a sample: ``started``, or ``features`` and, where the encoder forks, ``adapted``."""
+        if cached == "started":
+            return {"started": self.started.read([key])[0]}
+        found = {"features": self.finished.read([key])[0]}
+        return found if self._adapted is None else found | {"adapted": self._adapted.read([key])[0]}
 
     @property
     def started(self) -> FeatureCache:
@@ -88,16 +101,19 @@ class FrameFeatures:
         """Finish what is started and not finished yet."""
         if self._started is None:
             return
-        todo = list(dict.fromkeys(key for key in keys if key not in self.finished))
-        if not todo:
-            return
-        vision = model.merged_vision()
-        for start in range(0, len(todo), BATCH):
-            part = todo[start : start + BATCH]
-            with torch.inference_mode():
-                features = model.finish(torch.from_numpy(self._started.read(part)), vision=vision)
-            self.finished.append(part, features.float().numpy())
-            report(start + len(part), len(todo))
+        ways = [(self.finished, self._adapted is None)]
+        if self._adapted is not None and self._adapted is not self._finished:
+            ways.append((self._adapted, True))
+        for cache, adapted in ways:
+            todo = list(dict.fromkeys(key for key in keys if key not in cache))
+            vision = model.merged_vision() if todo else None
+            for start in range(0, len(todo), BATCH):
+                part = todo[start : start + BATCH]
+                with torch.inference_mode():
+                    started = torch.from_numpy(self._started.read(part))
+                    features = model.finish(started, vision=vision, adapted=adapted)
+                cache.append(part, features.float().numpy())
+                report(start + len(part), len(todo))
 
     def _encode(self, cache: FeatureCache, model: CalmForConditionalGeneration, photos: Photos, report: Report) -> None:
         todo = list({key: path for key, path in photos if key not in cache}.items())
@@ -120,7 +136,7 @@ class FrameFeatures:
         """
         if self._started is not None:
             return model.start(frames, vision).float().numpy(), None
-        features, last = vision.read(frames, model.config.layers)
+        features, last = vision.read(frames, model.config.layers, adapted=self._adapted is None)
         return features.float().numpy(), last
 
     def _frames(self, photos: Photos) -> Iterator[tuple[list[str], Tensor]]:

@@ -106,7 +106,7 @@ class LessonStore:
 
     def __init__(self, context: Context, name: str) -> None:
         config = context.config
-        if config.crops and max(config.low_layers) > config.trunk:
+        if config.crops and config.adapted_branches is None and max(config.low_layers) > config.trunk:
             raise ConfigError(
                 f"expected the encoder's adapters above low_layers {config.low_layers}, found them from block "
                 f"{config.trunk + 1} on; crops are encoded once, so give vision_lora layers_to_transform above them"
@@ -154,11 +154,8 @@ class LessonStore:
             crops=self.crops.read([key])[0],
             crop_mask=np.array(labels.crop_mask, bool),
             measures=pad_measures(standardise(labels.measurements), self.context.config.measures),
+            **self.frames.read(key, cached),
         )
-        if cached == "finished":
-            sample.features = self.frames.finished.read([key])[0]
-        else:
-            sample.started = self.frames.started.read([key])[0]
         return sample, labels
 
     def append(self, labels: Sequence[Labels], frames: np.ndarray, crops: np.ndarray) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 
+from calm.data.sample import Sample, collate
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORES
 from calm.tasks.base import Report, silent
@@ -28,16 +29,18 @@ class Opinions:
         self,
         model: CalmForConditionalGeneration,
         keys: Sequence[str],
-        read: Callable[[list[str]], np.ndarray],
+        read: Callable[[str], dict[str, Any]],
         report: Report = silent,
     ) -> None:
-        """Form an opinion of every key that has none. ``read``: keys → finished features of their whole frames."""
+        """Form an opinion of every key that has none. ``read``: key → features, as a sample has them."""
         todo = [key for key in dict.fromkeys(keys) if key not in self.known]
         model.eval()
         for start in range(0, len(todo), BATCH):
             part = todo[start : start + BATCH]
             with torch.inference_mode():
-                outputs = model.heads(model.align(torch.from_numpy(read(part))))
+                seen = collate([Sample(**read(key)) for key in part], {})
+                branches = model.config.head_branches
+                outputs = model.heads(model.align(seen.features, adapted=seen.adapted, branches=branches))
             means = (outputs["score"].float().softmax(1) @ SCORES).tolist()
             things = outputs["content"].float().sigmoid().tolist()
             for key, mean, row in zip(part, means, things, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -61,10 +62,8 @@ class ScoreTask(Task):
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         photo = self.photos[index]
         sample = Sample(targets=targets(photo))
-        if self.cached == "finished":
-            sample.features = self.frames.finished.read([photo.sha256])[0]
-        elif self.cached == "started":
-            sample.started = self.frames.started.read([photo.sha256])[0]
+        if self.cached:
+            sample = replace(sample, **self.frames.read(photo.sha256, self.cached))
         else:
             whole = read_whole(photo.record.path, self.context.config.image_size)
             flipped = self.flip and rng.random() < 0.5

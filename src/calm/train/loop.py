@@ -146,24 +146,30 @@ def encode_batch(
         branches: of the alignment module, all if None.
     """
     with torch.no_grad() if keep_encoder else torch.enable_grad():
-        seen = batch_features(model, batch, patch_dropout)
+        seen = batch_features(model, batch, patch_dropout, branches)
     return model.align(**seen, measures=batch.measures, branches=branches)
 
 
 def batch_features(
-    model: CalmForConditionalGeneration, batch: Batch, patch_dropout: float = 0.0
+    model: CalmForConditionalGeneration, batch: Batch, patch_dropout: float = 0.0, branches: list[str] | None = None
 ) -> dict[str, Tensor | None]:
-    """Encoder features of a batch: ``whole``, and with crops ``crops`` and ``crop_mask``."""
+    """Encoder features of a batch: ``whole``, ``adapted`` where the encoder forks, and ``crops`` and ``crop_mask``."""
     config = model.config
+    seen: dict[str, Tensor | None]
     if batch.views is not None:
         views = normalise(batch.views, config.image_mean, config.image_std)
-        seen = model.encode(views, batch.crop_mask)
+        seen = model.encode(views, batch.crop_mask, branches=branches)
     elif batch.started is not None:
         count = config.features_tokens - 1
         kept = round(count * (1 - patch_dropout))
-        seen = {"whole": model.finish(batch.started, torch.randperm(count)[:kept] if patch_dropout else None)}
+        tuned = model.finish(batch.started, torch.randperm(count)[:kept] if patch_dropout else None)
+        seen = {"whole": tuned}
+        if config.adapted_branches is not None:
+            seen = {"whole": None, "adapted": tuned}
+            if set(config.branch_names if branches is None else branches) - set(config.adapted_branches):
+                seen["whole"] = model.finish(batch.started, adapted=False)
     else:
-        seen = {"whole": batch.features}
+        seen = {"whole": batch.features, "adapted": batch.adapted}
     if batch.crops is not None:
         seen["crops"] = batch.crops.unflatten(1, (-1, len(config.low_layers)))
     if "crops" in seen:
@@ -268,19 +274,17 @@ class Trainer:
     def _standardise(self, stage: Stage, feeder: Feeder, batches: int = 12) -> None:
         """Set centre and spread of what the learning branches of statistics read, from every task's first batches."""
         mfam = self.model.mfam
-        told, exists = [], []
+        names = [name for name in ("statistics", "technique") if hasattr(mfam, name)]
+        names = [name for name in names if "mfam" in stage.learn or name in stage.learn]
+        read: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
         for which in range(len(feeder.tasks)):
             for step in range(batches):
-                seen = batch_features(self.model, feeder.batch(which, step))
-                whole = seen["whole"]
-                assert whole is not None
-                values, there = mfam.raw_statistics(whole.float(), seen.get("crops"), seen.get("crop_mask"))
-                told.append(values)
-                exists.append(there)
-        for name in ("statistics", "technique"):
-            branch = getattr(mfam, name, None)
-            if branch is not None and ("mfam" in stage.learn or name in stage.learn):
-                branch.standardise(torch.cat(told), torch.cat(exists))
+                seen = batch_features(self.model, feeder.batch(which, step), branches=names)
+                for name in names:
+                    features = mfam.source(name, seen["whole"], seen.get("adapted")).float()
+                    read[name].append(mfam.raw_statistics(features, seen.get("crops"), seen.get("crop_mask")))
+        for name in names:
+            getattr(mfam, name).standardise(*(torch.cat(each) for each in zip(*read[name], strict=True)))
 
     def _step(self, stage: Stage, batches: list[Batch], optimizer: torch.optim.Optimizer) -> dict[str, float]:
         self.model.train()

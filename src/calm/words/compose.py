@@ -37,6 +37,8 @@ KNOWN_WEIGHT = 12.0
 OPEN_WEIGHT = 0.45
 """Weight of observations that depend on the photo."""
 GREAT, POOR = 7.0, 4.6
+NEARLY = 0.3
+"""How far below the beginning of its ramp an observation may lie and still be named, where a side would be empty."""
 
 STRENGTHS = (
     "{Clause}.",
@@ -184,7 +186,7 @@ def compose(facts: Facts, rng: np.random.Generator) -> Said:
     score = facts.score
     first, opened = opening(facts, rng) if facts.reading else ("", ())
     observations = observe_facts(facts)
-    nearly = observe_facts(facts, slack=0.2)
+    nearly = observe_facts(facts, slack=NEARLY)
     good: list[Observation] = []
     bad: list[Observation] = []
     if (score is not None and score < LEANING) or any(one.caused for one in observations):

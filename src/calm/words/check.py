@@ -1,0 +1,44 @@
+"""Does a comment say what it was to say, and nothing else?"""
+
+from __future__ import annotations
+
+from calm.words.compose import Said
+from calm.words.facts import OPPOSITES
+from calm.words.parse import DARK, find_claims, parse_comment, sentences, verdict_band
+from calm.words.verdicts import band_of
+
+DENIAL, LEFT_OUT, OWN = 3, 2, 1
+"""Weight of a claim that denies a note, of a side that is left out, and of anything else that no note speaks of."""
+FEWEST, MOST = 2, 4
+"""Sentences of a comment."""
+_MEANT_DARK = {"low_key", "underexposed"}
+
+
+def slips(text: str, said: Said, score: float | None = None, fewest: int = FEWEST) -> int:
+    """How far a comment strays from its notes: 0 for not at all.
+
+    Counted are a strength or a weakness that is noted and left out, claims of the comment's own, claims that deny what
+    is noted, a verdict more than one band off the score, and fewer or more sentences than wanted.
+
+    Args:
+        text: the comment.
+        said: what it was to say.
+        score: 1–10, that its verdict should agree with; None where nobody scored the photo.
+        fewest: sentences at least.
+    """
+    noted = {one.key for one in said.observations} | set(said.opened)
+    denied = {other for key in noted for other in OPPOSITES.get(key, ())}
+    found = {claim.key for claim in find_claims(text)} - noted
+    if noted & _MEANT_DARK:
+        found.discard(DARK)
+    sides = {aspect.polarity for aspect in parse_comment(text).aspects}
+    left_out = {one.polarity for one in said.observations} - sides
+    band = verdict_band(text)
+    astray = score is not None and band is not None and abs(band - band_of(score)) > 1
+    length = len(sentences(text))
+    return (
+        sum(DENIAL if key in denied else OWN for key in found)
+        + LEFT_OUT * len(left_out)
+        + LEFT_OUT * astray
+        + OWN * (not fewest <= length <= MOST)
+    )
