@@ -136,6 +136,18 @@ def test_edits_and_judgements_are_read_apart() -> None:
         assert torch.equal(plain[name], changed[name]) is not edited, name
 
 
+def test_content_may_be_read_from_branches_of_its_own() -> None:
+    config = CalmConfig(statistics=1, head_hidden=16, head_branches=["statistics"], content_branches=["thematic"])
+    config.text_config = type("Text", (), {"hidden_size": 12})()
+    heads = AuxiliaryHeads(config).eval()
+    tokens = {name: torch.randn(2, 1, 12) for name in ("statistics", "thematic")}
+    plain, changed = heads(tokens), heads(tokens | {"thematic": torch.randn(2, 1, 12)})
+    assert [
+        name for name in HEADS if name not in ("edits", "amounts") and not torch.equal(plain[name], changed[name])
+    ] == ["content"]
+    assert config.opinion_branches == ["statistics", "thematic"]
+
+
 def test_things_that_nobody_told_of_are_not_learnt() -> None:
     logits = torch.zeros(2, len(NAMES), requires_grad=True)
     target = torch.tensor([told("Gordon setter"), told("")])

@@ -49,6 +49,8 @@ class CalmConfig(PretrainedConfig):
         head_branches: branches whose tokens the heads of people's judgements (score, quality, emotions, content)
             read, by name; None for all.
         edit_branches: the same for the heads of edits.
+        content_branches: branches whose tokens the head of content reads by a single linear map; None where it shares
+            the hidden layer of people's judgements.
         adapted_branches: branches that read the encoder with its adapters, by name; the others read it without, so that
             what is learnt from scores does not disturb what is learnt from edits (ours). None: with adapters, all.
         image_token_id: placeholder in the prompt, one for each visual token.
@@ -95,6 +97,7 @@ class CalmConfig(PretrainedConfig):
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
         edit_branches: tuple[str, ...] | None = None,
+        content_branches: tuple[str, ...] | None = None,
         adapted_branches: tuple[str, ...] | None = None,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
@@ -136,6 +139,7 @@ class CalmConfig(PretrainedConfig):
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)
         self.edit_branches = None if edit_branches is None else list(edit_branches)
+        self.content_branches = None if content_branches is None else list(content_branches)
         self.adapted_branches = None if adapted_branches is None else list(adapted_branches)
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
@@ -167,6 +171,13 @@ class CalmConfig(PretrainedConfig):
         counts = {branch: getattr(self, f"{branch}_queries") for branch in BRANCHES}
         counts |= {"thematic": 1, "statistics": self.statistics, "technique": self.technique}
         return [branch for branch, count in counts.items() if count]
+
+    @property
+    def opinion_branches(self) -> list[str] | None:
+        """The branches that every head but those of edits reads; None for all."""
+        if self.head_branches is None:
+            return None
+        return [*self.head_branches, *(b for b in self.content_branches or [] if b not in self.head_branches)]
 
     @property
     def trunk(self) -> int:

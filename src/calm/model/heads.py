@@ -42,7 +42,8 @@ class AuxiliaryHeads(nn.Module):
 
     The two paths share nothing here: what tells one from the other is learnt by heart at a different pace (docs/lab.md,
     29). The measurements come in on the path of edits, beside the tokens and through two layers of their own: in the
-    branches they are one voice among hundreds of features, and were lost (docs/lab.md, 11 and 19).
+    branches they are one voice among hundreds of features, and were lost (docs/lab.md, 11 and 19). With
+    ``config.content_branches`` the head of content reads those tokens itself, without a hidden layer.
     """
 
     def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:
@@ -60,7 +61,11 @@ class AuxiliaryHeads(nn.Module):
             else None
         )
         self.dropout = dropout
-        self.out = nn.ModuleDict({name: nn.Linear(config.head_hidden, n) for name, n in HEADS.items()})
+        read = dict.fromkeys(HEADS, config.head_hidden)
+        if config.content_branches is not None:
+            self.parts["shown"] = _parts(config.content_branches, there)
+            read["content"] = len(self.parts["shown"]) * width
+        self.out = nn.ModuleDict({name: nn.Linear(read[name], n) for name, n in HEADS.items()})
 
     def forward(self, tokens: dict[str, Tensor], measures: Tensor | None = None) -> dict[str, Tensor]:
         """Branch tokens as :class:`calm.model.mfam.Mfam` gives them → (B, n) for each name of ``HEADS``.
@@ -73,14 +78,19 @@ class AuxiliaryHeads(nn.Module):
             parts["summary"] = tokens["thematic"][:, 0]
         silent = torch.zeros_like(next(iter(parts.values())))
         normed = {name: F.layer_norm(part, part.shape[1:]) for name, part in parts.items()}
-        hidden = {}
-        for path, names in self.parts.items():
-            joined = torch.cat([normed.get(name, silent) for name in names], dim=1)
-            hidden[path] = self.hidden[path](F.dropout(joined, self.dropout, self.training))
+        read = {
+            path: torch.cat([normed.get(name, silent) for name in names], dim=1) for path, names in self.parts.items()
+        }
+        read = {path: F.dropout(joined, self.dropout, self.training) for path, joined in read.items()}
+        hidden = {path: layer(read[path]) for path, layer in self.hidden.items()}
         if measures is not None and self.measured is not None:
             hidden["edited"] = hidden["edited"] + self.measured(measures.to(hidden["edited"].dtype))
         hidden = {path: F.dropout(F.gelu(value), self.dropout, self.training) for path, value in hidden.items()}
-        return {name: layer(hidden["edited" if name in EDITED else "judged"]) for name, layer in self.out.items()}
+        hidden = read | hidden
+        paths = {name: "edited" if name in EDITED else "judged" for name in HEADS}
+        if "shown" in self.parts:
+            paths["content"] = "shown"
+        return {name: layer(hidden[paths[name]]) for name, layer in self.out.items()}
 
 
 def _parts(wanted: Sequence[str] | None, there: Sequence[str]) -> list[str]:

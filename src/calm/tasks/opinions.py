@@ -39,7 +39,7 @@ class Opinions:
             part = todo[start : start + BATCH]
             with torch.inference_mode():
                 seen = collate([Sample(**read(key)) for key in part], {})
-                branches = model.config.head_branches
+                branches = model.config.opinion_branches
                 outputs = model.heads(model.align(seen.features, adapted=seen.adapted, branches=branches))
             means = (outputs["score"].float().softmax(1) @ SCORES).tolist()
             things = outputs["content"].float().sigmoid().tolist()

@@ -162,7 +162,7 @@ def read_content(model: CalmForConditionalGeneration, tasks: Sequence[Task], bat
         for start in range(0, len(samples), batch):
             part = collate(samples[start : start + batch], HEADS)
             with mixed_precision():
-                tokens = encode_batch(model, part, keep_encoder=True, branches=model.config.head_branches)
+                tokens = encode_batch(model, part, keep_encoder=True, branches=model.config.opinion_branches)
                 found.append(model.heads(tokens)["content"].float().sigmoid())
             targets.append(part.targets["content"])
     return torch.cat(found), torch.cat(targets)
