@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from drawn import facts_of
 
+from calm.predictor import Asked, Predictor
 from calm.words.check import DENIAL, LEFT_OUT, OWN, slips
 from calm.words.compose import Said, compose
 from calm.words.facts import Observation
@@ -59,3 +61,26 @@ def test_one_sentence_answers_a_question_about_one_aspect() -> None:
     said = replace(SAID, observations=(GOOD,))
     assert slips("Soft light keeps the tones gentle.", said, fewest=1) == 0
     assert slips("Soft light keeps the tones gentle.", said) == OWN
+
+
+class Improving(Predictor):
+    """Says a little more with every attempt."""
+
+    def __init__(self, attempts: list[str]) -> None:
+        self.attempts, self.asked = attempts, []
+
+    def say(self, visual, questions, seeds=None, max_new_tokens=110, temperature=0.0):
+        self.asked.append((len(visual), list(seeds), temperature))
+        return [self.attempts[len(self.asked) - 1]] * len(questions)
+
+
+def test_a_comment_that_strays_is_written_again_and_the_truest_is_kept() -> None:
+    lost, noisy = "A picture in blue.", FAITHFUL + " The image is noisy."
+    writer = Improving([lost, noisy, lost, lost])
+    strict = Asked("?", lambda text: slips(text, SAID))
+    content = Asked("?", lambda text: 0)
+    texts = writer._write(torch.zeros(2, 1, 4), [strict, content], [10, 20])
+    assert texts == [noisy, lost]
+    assert writer.asked == [(2, [10, 20], 0.3), (1, [11], 0.3), (1, [12], 0.5), (1, [13], 0.7)]
+    writer = Improving([FAITHFUL])
+    assert writer._write(torch.zeros(1, 1, 4), [strict], [10]) == [FAITHFUL]

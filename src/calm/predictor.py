@@ -59,14 +59,15 @@ class Seen:
     """What is seen on a batch of photos.
 
     Attributes:
-        frame: branch tokens of the frame alone, which the score is read from.
+        frames: branch tokens of the frame alone, which the score is read from, and of its mirror image where that is
+            read as well.
         tokens: branch tokens of all views, with measurements.
         measures: (B, config.measures), standardised.
         maps: of the main subjects, (B, h, w), or None where nothing can find them.
         cues: in natural units, of each photo.
     """
 
-    frame: dict[str, Tensor]
+    frames: list[dict[str, Tensor]]
     tokens: dict[str, Tensor]
     measures: Tensor
     maps: np.ndarray | None
@@ -170,28 +171,39 @@ class Predictor:
         measures = np.stack([pad_measures(standardise(one), config.measures) for one in cues])
         told = torch.from_numpy(measures).to(self.device)
         tokens = self.model.align(whole, crops, mask, told, adapted=adapted)
-        return Seen(self.model.align(whole, adapted=adapted), tokens, told, maps, cues)
+        frame = self.model.align(whole, adapted=adapted, branches=self._score_branches)
+        return Seen([frame, *self._mirrored(views[:, :1])], tokens, told, maps, cues)
+
+    @property
+    def _score_branches(self) -> list[str] | None:
+        """Branches that the score is read from; None for all."""
+        return self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
+
+    def _mirrored(self, views: Tensor) -> list[dict[str, Tensor]]:
+        """Branch tokens of the mirror images of frames (B, 1, 3, S, S), those that the score is read from; none where
+        the model does without.
+        """
+        return [self._frame(views.flip(-1))] if self.model.config.mirrored else []
+
+    def _frame(self, views: Tensor) -> dict[str, Tensor]:
+        branches = self._score_branches
+        return self.model.align(**self.model.encode(views, branches=branches), branches=branches)
 
     # ------------------------------------------------------------------------------------------------ answers
 
     @torch.inference_mode()
     def score(self, photos: Sequence[Photo]) -> list[Score]:
-        """Scores from the whole frame, in one forward pass for the batch."""
-        branches = self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
-        seen = self.model.encode(self.whole_views(photos), branches=branches)
-        return self.read_scores(self.model.align(**seen, branches=branches))
+        """Scores from the whole frame, in one forward pass for the batch, and one for the mirror images if wanted."""
+        views = self.whole_views(photos)
+        return self.read_scores([self._frame(views), *self._mirrored(views)])
 
     @torch.inference_mode()
-    def read_scores(self, tokens: dict[str, Tensor]) -> list[Score]:
-        """Scores of photos by the branch tokens of their whole frames.
+    def read_scores(self, frames: Sequence[dict[str, Tensor]]) -> list[Score]:
+        """Scores of photos by the branch tokens of their whole frames, and of the mirror images: the mean of both.
 
         The distribution over 1 … 10 is the language model's, the heads' or a mixture, as calibration found best.
         """
-        share = self.calibration["score_heads"]
-        distribution = share * self.model.heads(tokens)["score"].double().softmax(dim=1)
-        if share < 1:
-            distribution = distribution + (1 - share) * score_distribution(self.model, self.chat, join(tokens)).double()
-        distribution = distribution.cpu()
+        distribution = torch.stack([self._distribution(tokens) for tokens in frames]).mean(dim=0).cpu()
         scores = SCORES.double()
         means = distribution @ scores
         spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()
@@ -200,6 +212,14 @@ class Predictor:
             Score(mean, spread, tuple(row))
             for mean, spread, row in zip(means.tolist(), spreads.tolist(), rows, strict=True)
         ]
+
+    def _distribution(self, tokens: dict[str, Tensor]) -> Tensor:
+        """(B, 10), float64."""
+        share = self.calibration["score_heads"]
+        distribution = share * self.model.heads(tokens)["score"].double().softmax(dim=1)
+        if share < 1:
+            distribution = distribution + (1 - share) * score_distribution(self.model, self.chat, join(tokens)).double()
+        return distribution
 
     @torch.inference_mode()
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
@@ -213,7 +233,7 @@ class Predictor:
         if unknown:
             known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
             raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
-        scores, seeds = self.read_scores(seen.frame), [int(photo.sha256[:12], 16) for photo in photos]
+        scores, seeds = self.read_scores(seen.frames), [int(photo.sha256[:12], 16) for photo in photos]
         facts = self._facts(photos, seen, scores) if self.model.config.notes else [None] * len(photos)
         spoken = []
         for kind in kinds:
@@ -289,7 +309,7 @@ class Predictor:
             ]
             for photo, remedies in zip(photos, self._remedies(seen.tokens, heads), strict=True)
         ]
-        return list(zip(self.read_scores(seen.frame), answers, strict=True))
+        return list(zip(self.read_scores(seen.frames), answers, strict=True))
 
     def _remedies(self, tokens: dict[str, Tensor], heads: dict[str, Tensor]) -> list[list[tuple[int, float, float]]]:
         """For each photo (index of the class, confidence, severity) of every remedy, surest first."""

@@ -43,6 +43,7 @@ class CalmConfig(PretrainedConfig):
             from the branches alone.
         notes: whether comments follow notes of what was observed, in words, before the question (ours; see
             :mod:`calm.words.notes`).
+        mirrored: whether a score is the mean of what is read from the frame and from its mirror image (ours).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         head_hidden: width of the auxiliary heads' hidden layers.
@@ -93,6 +94,7 @@ class CalmConfig(PretrainedConfig):
         statistics_dropout: float = 0.3,
         beliefs: int = 0,
         notes: bool = False,
+        mirrored: bool = False,
         token_rms: float = 0.13,
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
@@ -135,6 +137,7 @@ class CalmConfig(PretrainedConfig):
         self.statistics_dropout = statistics_dropout
         self.beliefs = beliefs
         self.notes = notes
+        self.mirrored = mirrored
         self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -53,6 +53,9 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    branches: Sequence[str] | None = None
+    """Branches of the alignment module that will read the samples, None for all: features that none of them reads are
+    not prepared."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

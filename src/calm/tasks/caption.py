@@ -35,7 +35,7 @@ class CaptionTask(Task):
         self.frames = FrameFeatures(context, source)
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        self.frames.fill(model, [(sha, record.path) for record, sha in self.records], report=report)
+        self.frames.fill(model, [(sha, record.path) for record, sha in self.records], True, report, self.branches)
 
     def hashes(self) -> set[str]:
         return {sha for _, sha in self.records}

@@ -60,7 +60,8 @@ class CommentTask(Task):
         self.opinions = Opinions((context.run or context.cache) / f"opinions-of-{source}.json")
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
-        self.frames.fill(model, [(photo.sha256, photo.record.path) for photo in self.photos], report=report)
+        photos = [(photo.sha256, photo.record.path) for photo in self.photos]
+        self.frames.fill(model, photos, True, report, self.branches)
         if any(photo.sha256 not in self.facts.known for photo in self.photos):
             from calm.model.saliency import Saliency
 

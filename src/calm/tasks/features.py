@@ -37,15 +37,26 @@ class FrameFeatures:
         self._started: FeatureCache | None = None
         self._finished: FeatureCache | None = None
         self._adapted: FeatureCache | None = None
+        self._reads_plain = self._reads_adapted = True
 
     def fill(
-        self, model: CalmForConditionalGeneration, photos: Photos, finish: bool = True, report: Report = silent
+        self,
+        model: CalmForConditionalGeneration,
+        photos: Photos,
+        finish: bool = True,
+        report: Report = silent,
+        branches: Sequence[str] | None = None,
     ) -> None:
-        """Encode the photos that are not encoded yet. ``finish``: with all blocks; else those that stand still."""
+        """Encode the photos that are not encoded yet.
+
+        Args:
+            finish: with all blocks; else those that stand still.
+            branches: of the alignment module, that will read them; None for all.
+        """
         self.open(model)
         self._encode(self.first, model, photos, report)
         if finish:
-            self.finish(model, [key for key, _ in photos], report)
+            self.finish(model, [key for key, _ in photos], report, branches)
 
     def open(self, model: CalmForConditionalGeneration) -> None:
         """Open the folders that belong to a model's encoder as it is now."""
@@ -81,11 +92,17 @@ class FrameFeatures:
         return self._finished
 
     def read(self, key: str, cached: str = "finished") -> dict[str, Any]:
-        """Fields of a sample: ``started``, or ``features`` and, where the encoder forks, ``adapted``."""
+        """Fields of a sample: ``started``; or ``features`` and, where the encoder forks, ``adapted``, those that
+        :meth:`finish` was told of.
+        """
         if cached == "started":
             return {"started": self.started.read([key])[0]}
-        found = {"features": self.finished.read([key])[0]}
-        return found if self._adapted is None else found | {"adapted": self._adapted.read([key])[0]}
+        found = {}
+        if self._reads_plain:
+            found["features"] = self.finished.read([key])[0]
+        if self._adapted is not None and self._reads_adapted:
+            found["adapted"] = self._adapted.read([key])[0]
+        return found
 
     @property
     def started(self) -> FeatureCache:
@@ -97,12 +114,23 @@ class FrameFeatures:
             )
         return self._started
 
-    def finish(self, model: CalmForConditionalGeneration, keys: Sequence[str], report: Report = silent) -> None:
-        """Finish what is started and not finished yet."""
+    def finish(
+        self,
+        model: CalmForConditionalGeneration,
+        keys: Sequence[str],
+        report: Report = silent,
+        branches: Sequence[str] | None = None,
+    ) -> None:
+        """Finish what is started and not finished yet, with the adapters or without, as ``branches`` read it."""
+        config = self.context.config
+        if self._adapted is not None:
+            asked = set(config.branch_names if branches is None else branches)
+            self._reads_plain = any(not config.reads_adapted(branch) for branch in asked)
+            self._reads_adapted = any(config.reads_adapted(branch) for branch in asked)
         if self._started is None:
             return
-        ways = [(self.finished, self._adapted is None)]
-        if self._adapted is not None and self._adapted is not self._finished:
+        ways = [(self.finished, self._adapted is None)] if self._reads_plain else []
+        if self._adapted is not None and self._reads_adapted:
             ways.append((self._adapted, True))
         for cache, adapted in ways:
             todo = list(dict.fromkeys(key for key in keys if key not in cache))

@@ -207,7 +207,7 @@ class LessonsTask(Task):
         self.store.open(model)
         self.keys = self.store.keys(self.split, self.sources)[: self.limit or None]
         if finish:
-            self.store.frames.finish(model, self.keys, report)
+            self.store.frames.finish(model, self.keys, report, self.branches)
 
     def hashes(self) -> set[str]:
         return {key.split(":")[0] for key in self.keys}

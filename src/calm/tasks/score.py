@@ -51,7 +51,7 @@ class ScoreTask(Task):
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         if self.cached:
             photos = [(photo.sha256, photo.record.path) for photo in self.photos]
-            self.frames.fill(model, photos, self.cached == "finished", report)
+            self.frames.fill(model, photos, self.cached == "finished", report, self.branches)
 
     def hashes(self) -> set[str]:
         return {photo.sha256 for photo in self.photos}

@@ -63,6 +63,7 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
             key = json.dumps([task.name, task.options], sort_keys=True)
             if key not in made:
                 made[key] = task_class(task.name)(context, **task.options)
+            made[key].branches = stage.branches
             # At every stage anew: what is prepared may depend on what the last one taught.
             made[key].prepare(model, functools.partial(prepared, task.name))
             chosen.append(made[key])
@@ -98,6 +99,7 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
     for stage in spec.stages:
         for task in stage.tasks:
             made = task_class(task.name)(context, **task.options)
+            made.branches = []  # nothing more is read of them, so nothing more is encoded
             made.prepare(model)
             used |= made.hashes()
     (folder / "trained_on.txt").write_text("".join(f"{sha[:8]}\n" for sha in sorted(used)))

@@ -32,9 +32,10 @@ class Validator:
             options = spec.options
             if spec.name not in ("score", "edits"):
                 continue
-            key = repr((spec.name, sorted(options.items())))
+            key = repr((spec.name, sorted(options.items()), stage.branches))
             if key not in self._samples:
                 task = task_class(spec.name)(self.context, **(options | {"split": "validation"}))
+                task.branches = stage.branches
                 task.prepare(model)
                 self._samples[key] = self._draw(task)
             figures |= self._measure(model, spec.name, self._samples[key], stage)
