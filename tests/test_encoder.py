@@ -26,6 +26,8 @@ def test_two_halves_equal_one_pass(kind: str, trunk: int) -> None:
     with torch.no_grad():
         halves = vision.finish(vision.start(pixels, LAYERS, trunk), LAYERS, trunk)
         torch.testing.assert_close(halves, vision(pixels, LAYERS), atol=1e-5, rtol=1e-5)
+        deep = vision.finish(vision.start(pixels, [4], trunk), [4], trunk)
+        torch.testing.assert_close(deep, vision(pixels, [4]), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

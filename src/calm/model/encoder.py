@@ -146,7 +146,7 @@ class VisionEncoder(nn.Module):
         shallow = [layer for layer in layers if layer <= trunk]
         side = self._side(started.shape[1], len(shallow))
         pooled = 1 + (side // self.pool) ** 2
-        found = dict(zip(shallow, started[:, : pooled * len(shallow)].split(pooled, dim=1), strict=True))
+        found = {layer: started[:, i * pooled : (i + 1) * pooled] for i, layer in enumerate(shallow)}
         tokens = started[:, pooled * len(shallow) :].to(self.model.dtype)
         classes = tokens.shape[1] - side * side
         if cells is not None:
