@@ -217,6 +217,14 @@ def test_score_distribution_is_one_and_counts_ten(model: CalmForConditionalGener
     torch.testing.assert_close(read[:, 1:9], digits[:, 1:], atol=1e-5, rtol=1e-4)
 
 
+def test_a_name_of_no_layer_is_refused_among_targets_of_adapters(tmp_path: Path) -> None:
+    """PEFT adapts what it finds and says nothing of the rest."""
+    parts = write_parts(tmp_path)
+    lora = LORA | {"target_modules": ["q_proj", "query"]}
+    with pytest.raises(ConfigError, match="found 'query', which none has; its linear layers are called .*q_proj"):
+        build(*parts, image_token_id=IMAGE, vision_lora=lora, **SHAPE)
+
+
 def test_adapters_merge_to_the_same_function(tmp_path: Path) -> None:
     vision, text = write_parts(tmp_path)
     model = build(vision, text, torch.float32, image_token_id=IMAGE, vision_lora=LORA, text_lora=LORA, **SHAPE).eval()

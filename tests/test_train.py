@@ -14,16 +14,18 @@ import torch
 import yaml
 from parts import SHAPE, write_parts
 from safetensors.torch import load_file
+from transformers import Dinov2Config, Dinov2Model
 
 from calm.errors import CheckpointError, ConfigError
 from calm.model.checkpoint import TRAINED, build
 from calm.model.configuration import CalmConfig
+from calm.model.encoder import check_targets
 from calm.readout import soft_score
 from calm.tasks.base import Context
 from calm.tasks.lessons import SQUARE, Source, lesson_keys
 from calm.train.losses import head_losses, score_loss
 from calm.train.recipe import load_recipe
-from calm.train.run import train
+from calm.train.run import new_model, train
 
 PHOTOS = 12
 
@@ -103,7 +105,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "patch_dropout": 0.5,
                 "tasks": [
                     {"name": "score", "batch": 3, "options": {"flip": True}},
-                    {"name": "score", "batch": 3, "options": {"cached": "started"}},
+                    {"name": "score", "batch": 3, "options": {"cached": "started", "flip": True}},
                     edits | {"options": edits["options"] | {"cached": "started"}},
                 ],
             },
@@ -220,6 +222,28 @@ def test_where_the_encoder_forks_scores_do_not_disturb_edits(folder: Path, tmp_p
     assert not torch.equal(old_tokens["statistics"], new_tokens["statistics"])
 
 
+def test_mirrored_photos_come_from_a_cache_of_their_own(folder: Path) -> None:
+    """Half of the samples of a photo are features of its mirror image; validation sees photos as they are."""
+    from calm.data.views import normalise
+    from calm.tasks.base import Context
+    from calm.tasks.photos import read_whole
+    from calm.tasks.score import ScoreTask
+
+    spec = load_recipe(folder / "recipe.yaml")
+    model, _ = new_model(spec.model, spec.seed)
+    context = Context(folder / "data", folder / "cache", model.config, folder / "run")
+    task = ScoreTask(context, cached="started", flip=True)
+    task.prepare(model)
+    frame = read_whole(task.photos[0].record.path, model.config.image_size)
+    pair = normalise(np.stack([frame, frame[:, ::-1]]), model.config.image_mean, model.config.image_std)
+    with torch.inference_mode():
+        plain, mirrored = model.start(pair).half().numpy()
+    drawn = [task.sample(0, np.random.default_rng(i)).started for i in range(20)]
+    kinds = [min((np.abs(each - one).max(), i) for i, one in enumerate((plain, mirrored))) for each in drawn]
+    assert {kind for _, kind in kinds} == {0, 1} and max(distance for distance, _ in kinds) < 0.02
+    assert len(ScoreTask(context, cached="started", flip=True, split="validation").frames) == 1
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:
     path = recipe(folder, steps=9)
     with pytest.raises(CheckpointError, match="name another output folder"):
@@ -328,8 +352,11 @@ def test_the_trained_folder_knows_its_photos(folder: Path) -> None:
     "path", sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_shipped_recipes_are_valid(path: Path) -> None:
-    """Every recipe reads, and names parts that can learn."""
+    """Every recipe reads, and names parts that can learn and layers that are there."""
     spec = load_recipe(path)
+    if spec.model.config.get("vision_lora"):
+        encoder = Dinov2Model(Dinov2Config(hidden_size=12, num_attention_heads=2, num_hidden_layers=1, mlp_ratio=1))
+        check_targets(encoder, spec.model.config["vision_lora"]["target_modules"])
     parts = {part for stage in spec.stages for part in stage.learn}
     assert "mfam" in parts and all(stage.tasks for stage in spec.stages)
     for part, adapters in (("vision", "vision_lora"), ("language", "text_lora")):

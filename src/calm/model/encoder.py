@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from calm.errors import ConfigError
 
@@ -174,7 +175,7 @@ class VisionEncoder(nn.Module):
         if self.late is not None and adapted:
             blocks[len(blocks) - len(self.late) :] = self.late
         states = {}
-        with nullcontext() if adapted else without_adapters(self.model):
+        with nullcontext() if adapted else without_adapters(self.model), _attention_to_learn_from():
             for number, block in enumerate(blocks[trunk : max(layers)], start=trunk + 1):
                 tokens = self._run(block, tokens)
                 if number in layers:
@@ -222,6 +223,18 @@ class VisionEncoder(nn.Module):
         return output[0] if isinstance(output, tuple) else output
 
 
+@contextmanager
+def _attention_to_learn_from() -> Iterator[None]:
+    """Inside, attention that is going to have gradients is written out on a CPU: over some hundred tokens its backward
+    pass takes half as long as that of the fused kernel.
+    """
+    if torch.is_grad_enabled() and not torch.cuda.is_available():
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    else:
+        yield
+
+
 def merge_lora(part: nn.Module, take: bool = True) -> None:
     """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
     from peft.tuners.lora import LoraLayer
@@ -231,6 +244,21 @@ def merge_lora(part: nn.Module, take: bool = True) -> None:
             if take:
                 module.merge()
             part.set_submodule(name, module.get_base_layer())
+
+
+def check_targets(part: nn.Module, targets: Sequence[str] | str | None) -> None:
+    """Raise :class:`ConfigError` when a name in the list ``targets`` names no module of ``part``.
+
+    PEFT is content with a single match, so that a layer renamed by a newer library would be left out in silence.
+    """
+    names = [name for name, _ in part.named_modules()]
+    for target in [] if targets is None or isinstance(targets, str) else targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            linear = sorted({n.rsplit(".", 1)[-1] for n, m in part.named_modules() if isinstance(m, nn.Linear)})
+            raise ConfigError(
+                f"expected target_modules to name layers of {type(part).__name__}, found {target!r}, which none has; "
+                f"its linear layers are called {', '.join(linear)}"
+            )
 
 
 @contextmanager

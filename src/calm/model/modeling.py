@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
-from calm.model.encoder import VisionEncoder, merge_lora
+from calm.model.encoder import VisionEncoder, check_targets, merge_lora
 from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam
 from calm.model.splice import splice
@@ -76,6 +76,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             (self.language_model, self.config.text_lora),
         ):
             if settings:
+                check_targets(part, settings.get("target_modules"))
                 inject_adapter_in_model(LoraConfig(**settings), part)
 
     def merge_adapters(self) -> None:

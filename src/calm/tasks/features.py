@@ -23,17 +23,18 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.tasks.base import Context, Report, silent
 from calm.tasks.photos import read_whole
 
-BATCH = 32
+BATCH = 16
 Photos = Sequence[tuple[str, str]]
 """(key, path) of photos; the key is the SHA-256 of the file."""
 
 
 class FrameFeatures:
-    """Features of whole frames under one name, by key."""
+    """Features of whole frames under one name, by key; with ``mirrored``, of their mirror images."""
 
-    def __init__(self, context: Context, name: str) -> None:
+    def __init__(self, context: Context, name: str, mirrored: bool = False) -> None:
         self.context = context
-        self.name = name
+        self.name = f"{name}-mirrored" if mirrored else name
+        self.mirrored = mirrored
         self._started: FeatureCache | None = None
         self._finished: FeatureCache | None = None
         self._adapted: FeatureCache | None = None
@@ -172,4 +173,5 @@ class FrameFeatures:
         for start in range(0, len(photos), BATCH):
             part = photos[start : start + BATCH]
             frames = np.stack([read_whole(path, config.image_size) for _, path in part])
+            frames = np.ascontiguousarray(frames[:, :, ::-1]) if self.mirrored else frames
             yield [key for key, _ in part], normalise(frames, config.image_mean, config.image_std)

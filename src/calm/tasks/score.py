@@ -9,7 +9,6 @@ import numpy as np
 
 from calm.data.record import dataset
 from calm.data.sample import Sample
-from calm.errors import ConfigError
 from calm.model.heads import EMOTIONS
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORE_QUESTION, soft_score
@@ -25,7 +24,7 @@ class ScoreTask(Task):
         source: a rated data set by name, below the data root in a folder of the same name.
         cached: read the encoder's features from the cache instead of the photo: ``finished`` ones where the encoder
             stands still, ``started`` ones where its adapters learn.
-        flip: mirror half of the photos (which must then be read as photos).
+        flip: mirror half of the photos, drawn anew in each epoch. A cache then holds every photo twice.
         limit: use only that many photos, 0 for all (for cheap experiments).
     """
 
@@ -43,15 +42,15 @@ class ScoreTask(Task):
         super().__init__(context)
         records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
         self.photos = rated(records)[: limit or None]
-        if flip and cached:
-            raise ConfigError("expected photos to mirror, found cached features; give flip or cached, not both")
-        self.flip, self.cached = flip, cached
-        self.frames = FrameFeatures(context, source)
+        self.flip, self.cached = flip and split == "train", cached
+        ways = (False, True) if self.flip else (False,)
+        self.frames = [FrameFeatures(context, source, mirrored) for mirrored in ways]
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         if self.cached:
             photos = [(photo.sha256, photo.record.path) for photo in self.photos]
-            self.frames.fill(model, photos, self.cached == "finished", report, self.branches)
+            for frames in self.frames:
+                frames.fill(model, photos, self.cached == "finished", report, self.branches)
 
     def hashes(self) -> set[str]:
         return {photo.sha256 for photo in self.photos}
@@ -62,11 +61,11 @@ class ScoreTask(Task):
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         photo = self.photos[index]
         sample = Sample(targets=targets(photo))
+        flipped = self.flip and rng.random() < 0.5
         if self.cached:
-            sample = replace(sample, **self.frames.read(photo.sha256, self.cached))
+            sample = replace(sample, **self.frames[flipped].read(photo.sha256, self.cached))
         else:
             whole = read_whole(photo.record.path, self.context.config.image_size)
-            flipped = self.flip and rng.random() < 0.5
             sample.views = (whole[:, ::-1] if flipped else whole)[None].copy()
         sample.question = SCORE_QUESTION
         sample.answer = f"{photo.score:.1f}"
