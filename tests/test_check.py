@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from drawn import facts_of
+from parts import tiny_tokenizer
 
-from calm.predictor import Asked, Predictor
-from calm.words.check import DENIAL, LEFT_OUT, OWN, slips
+from calm.chat import Chat
+from calm.predictor import TEMPERATURES, Predictor
+from calm.words.asking import Asked
+from calm.words.check import DENIAL, LEFT_OUT, OWN, faithful_start, slips
 from calm.words.compose import Said, compose
 from calm.words.facts import Observation
 
@@ -63,24 +66,48 @@ def test_one_sentence_answers_a_question_about_one_aspect() -> None:
     assert slips("Soft light keeps the tones gentle.", said) == OWN
 
 
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        (FAITHFUL, "A picture in blue. Soft light keeps the tones gentle."),
+        ("A picture in blue. The image is noisy. Soft light keeps the tones gentle.", "A picture in blue."),
+        ("A noisy picture. Soft light keeps the tones gentle.", ""),
+        ("Soft light keeps the tones gentle.", ""),
+    ],
+)
+def test_a_new_attempt_goes_on_from_what_is_true(text: str, start: str) -> None:
+    assert faithful_start(text, SAID) == start
+
+
 class Improving(Predictor):
     """Says a little more with every attempt."""
 
     def __init__(self, attempts: list[str]) -> None:
         self.attempts, self.asked = attempts, []
 
-    def say(self, visual, questions, seeds=None, max_new_tokens=110, temperature=0.0):
-        self.asked.append((len(visual), list(seeds), temperature))
+    def say(self, visual, questions, seeds=None, begun=None, max_new_tokens=110, temperature=0.0):
+        self.asked.append((list(begun), list(seeds), temperature))
         return [self.attempts[len(self.asked) - 1]] * len(questions)
 
 
 def test_a_comment_that_strays_is_written_again_and_the_truest_is_kept() -> None:
-    lost, noisy = "A picture in blue.", FAITHFUL + " The image is noisy."
-    writer = Improving([lost, noisy, lost, lost])
-    strict = Asked("?", lambda text: slips(text, SAID))
-    content = Asked("?", lambda text: 0)
+    lost, noisy = "A picture in blue. It is noisy.", FAITHFUL + " The image is noisy."
+    writer = Improving([lost, noisy, *[lost] * 4])
+    strict, content = Asked("?", SAID), Asked("?")
     texts = writer._write(torch.zeros(2, 1, 4), [strict, content], [10, 20])
     assert texts == [noisy, lost]
-    assert writer.asked == [(2, [10, 20], 0.3), (1, [11], 0.3), (1, [12], 0.5), (1, [13], 0.7)]
+    blue = "A picture in blue."
+    starts = [["", ""], [blue], [blue + " Soft light keeps the tones gentle."], *[[blue]] * 3]
+    seeds = [[10, 20], [11], [12], [13], [14], [15]]
+    assert writer.asked == list(zip(starts, seeds, TEMPERATURES, strict=True))
     writer = Improving([FAITHFUL])
     assert writer._write(torch.zeros(1, 1, 4), [strict], [10]) == [FAITHFUL]
+
+
+def test_a_prompt_may_hold_the_beginning_of_its_answer() -> None:
+    tokenizer = tiny_tokenizer()
+    chat = Chat(tokenizer, 3, 2)
+    ids, mask = chat.questions(["Why?", "Why?"], ["", "Soft light"])
+    begun = tokenizer("Soft light").input_ids
+    assert ids[1].tolist() == chat.prompt("Why?") + begun and mask[1].all()
+    assert ids[0, len(begun) :].tolist() == chat.prompt("Why?") and mask[0].sum() == len(chat.prompt("Why?"))

@@ -73,9 +73,14 @@ class Chat:
             labels[i, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
         return ids, mask, labels, torch.tensor(starts)
 
-    def questions(self, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Prompts padded on the left, for generation: input_ids and attention_mask (B, T)."""
+    def questions(self, questions: Sequence[str], begun: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+        """Prompts padded on the left, for generation: input_ids and attention_mask (B, T).
+
+        ``begun``: how each answer begins.
+        """
         rows = [self.prompt(question) for question in questions]
+        for row, start in zip(rows, begun or (), strict=begun is not None):
+            row += self.tokenizer(start, add_special_tokens=False).input_ids if start else []
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self.tokenizer.eos_token_id)
         mask = torch.zeros(len(rows), length, dtype=torch.long)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,12 +33,15 @@ from calm.speaking import SeededChoice
 from calm.types import CLASSES, Comment, Score, Suggestion
 from calm.words.facts import Facts, doubted
 
+if TYPE_CHECKING:
+    from calm.words.asking import Asked
+
 SURE = 0.5
 """Confidence from which a suggestion is also told in the comment, as a fault."""
 DOUBTFUL = 0.05
 """Confidence of its remedy below which a comment does not name a fault, whatever the pixels measure."""
-TEMPERATURES = (0.3, 0.3, 0.5, 0.7)
-"""Of the attempts at a comment: one that strays from its notes is written again, more freely."""
+TEMPERATURES = (0.3, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Of the attempts at a comment: one that strays from its notes is written again, in the end more freely."""
 STEADY = 8
 """Photos that go through an encoder in bfloat16 together, on a CPU."""
 PACKAGED = Path(__file__).parent / "models"
@@ -225,6 +228,7 @@ class Predictor:
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
         """A score and a comment for each photo; with ``aspects``, one or two sentences on each of those instead."""
         from calm.words import QUESTIONS
+        from calm.words.asking import asked
         from calm.words.parse import parse_comment
 
         seen = self.look(photos)
@@ -237,26 +241,30 @@ class Predictor:
         facts = self._facts(photos, seen, scores) if self.model.config.notes else [None] * len(photos)
         spoken = []
         for kind in kinds:
-            asked = [_asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
-            spoken.append(self._write(join(seen.tokens), asked, seeds))
+            wanted = [asked(kind, one, np.random.default_rng(seed)) for one, seed in zip(facts, seeds, strict=True)]
+            spoken.append(self._write(join(seen.tokens), wanted, seeds))
         texts = [" ".join(parts) for parts in zip(*spoken, strict=True)]
         return list(zip(scores, [parse_comment(text) for text in texts], strict=True))
 
     def _write(self, visual: Tensor, asked: Sequence[Asked], seeds: Sequence[int]) -> list[str]:
-        """Answers in words; one that strays from its notes is written again, and the truest is kept."""
+        """Answers in words; one that strays from its notes is written again, and the truest is kept.
+
+        Another attempt goes on from the sentences of the last one up to where it began to stray.
+        """
         from calm.words.parse import trimmed
 
-        best, slips = [""] * len(asked), [math.inf] * len(asked)
+        best, slips, begun = [""] * len(asked), [math.inf] * len(asked), [""] * len(asked)
         for attempt, temperature in enumerate(TEMPERATURES):
             todo = [i for i, count in enumerate(slips) if count]
             if not todo:
                 break
-            fresh = [seeds[i] + attempt for i in todo]
-            texts = self.say(visual[todo], [asked[i].question for i in todo], fresh, temperature=temperature)
+            fresh, starts = [seeds[i] + attempt for i in todo], [begun[i] for i in todo]
+            texts = self.say(visual[todo], [asked[i].question for i in todo], fresh, starts, temperature=temperature)
             for i, text in zip(todo, map(trimmed, texts), strict=True):
                 count = asked[i].slips(text)
                 if count < slips[i]:
                     best[i], slips[i] = text, count
+                begun[i] = asked[i].faithful_start(text)
         return best
 
     def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:
@@ -276,11 +284,15 @@ class Predictor:
         visual: Tensor,
         questions: Sequence[str],
         seeds: Sequence[int] | None = None,
+        begun: Sequence[str] | None = None,
         max_new_tokens: int = 110,
         temperature: float = TEMPERATURES[0],
     ) -> list[str]:
-        """Answers in words to a question about each photo: varied by ``seeds``, or greedy without them."""
-        ids, mask = (each.to(self.device) for each in self.chat.questions(questions))
+        """Answers in words to a question about each photo: varied by ``seeds``, or greedy without them.
+
+        ``begun``: how each answer begins; the rest is written.
+        """
+        ids, mask = (each.to(self.device) for each in self.chat.questions(questions, begun))
         out = self.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -292,7 +304,8 @@ class Predictor:
             eos_token_id=self.chat.tokenizer.eos_token_id,
         )
         answers = out[:, ids.shape[1] :]
-        return [text.strip() for text in self.chat.tokenizer.batch_decode(answers, skip_special_tokens=True)]
+        texts = self.chat.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return [(start + text).strip() for start, text in zip(begun or [""] * len(texts), texts, strict=True)]
 
     @torch.inference_mode()
     def suggest(
@@ -355,30 +368,3 @@ class Predictor:
             )
             answers.append(self.chat.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
         return answers
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question, with notes of what its answer is to say where there are any.
-
-    Attributes:
-        slips: how far an answer strays from the notes.
-    """
-
-    question: str
-    slips: Callable[[str], int]
-
-
-def _asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> Asked:
-    """The canonical question of a kind (``comment`` or ``aspect:NAME``)."""
-    from calm.words import QUESTIONS
-    from calm.words.check import slips
-    from calm.words.compose import compose, compose_aspect
-    from calm.words.notes import noted
-
-    if facts is None:
-        return Asked(QUESTIONS[kind][0], lambda text: 0)
-    whole = kind == "comment"
-    said = compose(facts, rng) if whole else compose_aspect(facts, kind.removeprefix("aspect:"), rng)
-    question = noted(QUESTIONS[kind][0], facts, said)
-    return Asked(question, lambda text: slips(text, said, facts.score, fewest=2 if whole else 1))

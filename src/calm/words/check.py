@@ -11,6 +11,8 @@ DENIAL, LEFT_OUT, OWN = 3, 2, 1
 """Weight of a claim that denies a note, of a side that is left out, and of anything else that no note speaks of."""
 FEWEST, MOST = 2, 4
 """Sentences of a comment."""
+START = 2
+"""Sentences that may stay when a comment is written again: both sides and a verdict must find room after them."""
 _MEANT_DARK = {"low_key", "underexposed"}
 
 
@@ -26,11 +28,7 @@ def slips(text: str, said: Said, score: float | None = None, fewest: int = FEWES
         score: 1–10, that its verdict should agree with; None where nobody scored the photo.
         fewest: sentences at least.
     """
-    noted = {one.key for one in said.observations} | set(said.opened)
-    denied = {other for key in noted for other in OPPOSITES.get(key, ())}
-    found = {claim.key for claim in find_claims(text)} - noted
-    if noted & _MEANT_DARK:
-        found.discard(DARK)
+    found, denied = _unnoted(text, said)
     sides = {aspect.polarity for aspect in parse_comment(text).aspects}
     left_out = {one.polarity for one in said.observations} - sides
     band = verdict_band(text)
@@ -42,3 +40,26 @@ def slips(text: str, said: Said, score: float | None = None, fewest: int = FEWES
         + LEFT_OUT * astray
         + OWN * (not fewest <= length <= MOST)
     )
+
+
+def faithful_start(text: str, said: Said) -> str:
+    """The first sentences of a comment, :data:`START` at most, as far as they claim nothing but what is noted.
+
+    The last sentence of a comment is never among them: something has to be written anew.
+    """
+    kept: list[str] = []
+    for sentence in sentences(text)[:-1][:START]:
+        if _unnoted(" ".join([*kept, sentence]), said)[0]:
+            break
+        kept.append(sentence)
+    return " ".join(kept)
+
+
+def _unnoted(text: str, said: Said) -> tuple[set[str], set[str]]:
+    """Keys that a text claims and no note speaks of, and all keys that would deny a note."""
+    noted = {one.key for one in said.observations} | set(said.opened)
+    denied = {other for key in noted for other in OPPOSITES.get(key, ())}
+    found = {claim.key for claim in find_claims(text)} - noted
+    if noted & _MEANT_DARK:
+        found.discard(DARK)
+    return found, denied
