@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -37,3 +39,24 @@ def facts_of(seed: int, **known) -> Facts:
         "emotions": {str(rng.choice(names)): 8, "neutral": 17},
     } | known
     return Facts.of(photo, saliency, **known)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Stands for calm.edits.Applied."""
+
+    attribute: str
+    direction: str
+    amount: float | None
+    severity: float
+    kind: str = ""
+
+
+def keys(observations) -> set[str]:
+    return {one.key for one in observations}
+
+
+def flat(value: int, spread: int = 0) -> np.ndarray:
+    """A grey frame that runs from value − spread to value + spread."""
+    ramp = np.linspace(value - spread, value + spread, 200)
+    return np.repeat(np.tile(ramp, (150, 1))[..., None], 3, axis=2).clip(0, 255).astype(np.uint8)
