@@ -113,6 +113,7 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "name": "words",
                 "steps": steps,
                 "learn": {"statistics": 1e-3, "language": 1e-3},
+                "average": 0.5,
                 "read": ["heads", "language"],
                 "tasks": [score, edits],
             },

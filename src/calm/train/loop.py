@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from calm.model.splice import splice
 from calm.readout import SCORES
 from calm.tasks.base import Task
 from calm.train import state
+from calm.train.average import RunningMean
 from calm.train.losses import correlation_loss, head_losses
 from calm.train.recipe import Stage
 
@@ -59,11 +61,11 @@ def learning_parameters(model: CalmForConditionalGeneration, stage: Stage) -> li
 
 
 def rate_factor(step: int, stage: Stage) -> float:
-    """Linear warm-up, then half a cosine to a fiftieth."""
+    """Linear warm-up, then half a cosine to the last rate."""
     if step < stage.warmup:
         return (step + 1) / stage.warmup
     done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return stage.last_rate + (1 - stage.last_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 class Feeder:
@@ -248,8 +250,11 @@ class Trainer:
 
     def _stage(self, stage: Stage, number: int, first: int) -> None:
         optimizer = torch.optim.AdamW(learning_parameters(self.model, stage), betas=(0.9, 0.98))
+        learnt = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+        mean = RunningMean(learnt, stage.average) if stage.average else None
         if first:
             state.restore_optimizer(self.output, self.model, optimizer)
+            state.restore_mean(self.output, mean)
         feeder = Feeder(self.tasks(stage), stage, self.seed, number)
         if stage.standardise and not first:
             self._standardise(stage, feeder)
@@ -261,12 +266,17 @@ class Trainer:
                 group["lr"] = group["peak"] * rate_factor(step, stage)
             row: dict[str, float | str] = {**self._step(stage, batches, optimizer)}
             done = step + 1
+            if mean:
+                mean.update()
             if stage.validate_every and self.validate and (done % stage.validate_every == 0 or done == stage.steps):
-                row |= self.validate(self.model, stage)
+                with mean.in_place() if mean else nullcontext():
+                    row |= self.validate(self.model, stage)
             self._log(row | {"stage": stage.name, "step": done, "seconds": round(time.monotonic() - began, 3)})
             if time.monotonic() - saved > self.save_every and done < stage.steps:
-                state.save(self.output, state.Progress(number, done, self.fingerprint), self.model, optimizer)
+                state.save(self.output, state.Progress(number, done, self.fingerprint), self.model, optimizer, mean)
                 saved = time.monotonic()
+        if mean:
+            mean.settle()
         optimizer.state.clear()
         state.save(self.output, state.Progress(number + 1, 0, self.fingerprint), self.model, optimizer)
 

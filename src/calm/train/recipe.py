@@ -44,6 +44,13 @@ class Stage(_Strict):
     read: list[Literal["heads", "language"]] = Field(description="which losses are minimised")
     tasks: list[TaskSpec]
     warmup: int = 100
+    last_rate: float = Field(0.02, ge=0, le=1, description="share of the learning rate that is left at the last step")
+    average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of a running mean of what is learnt, which takes its place at the end; 0 for none",
+    )
     weight_decay: float = 0.02
     clip: float = 1.0
     losses: dict[str, float] = Field(default_factory=dict, description="weight of each loss, 1 where not named")

@@ -13,6 +13,10 @@ from safetensors.torch import load_file, save_file
 from calm.errors import CheckpointError
 from calm.model.checkpoint import load_trained, trained_state
 from calm.model.modeling import CalmForConditionalGeneration
+from calm.train.average import RunningMean
+
+STEPS = "steps"
+"""Name of the count of averaged steps beside the means, which no parameter has."""
 
 
 @dataclass
@@ -25,7 +29,11 @@ class Progress:
 
 
 def save(
-    folder: Path, progress: Progress, model: CalmForConditionalGeneration, optimizer: torch.optim.Optimizer
+    folder: Path,
+    progress: Progress,
+    model: CalmForConditionalGeneration,
+    optimizer: torch.optim.Optimizer,
+    mean: RunningMean | None = None,
 ) -> None:
     """Write a checkpoint beside the last one, then take its place."""
     scratch, final, old = folder / "checkpoint.new", folder / "checkpoint", folder / "checkpoint.old"
@@ -39,6 +47,8 @@ def save(
         for key, value in entry.items()
     }
     save_file(moments, scratch / "optimizer.safetensors")
+    if mean:
+        save_file(mean.means | {STEPS: torch.tensor(mean.steps)}, scratch / "mean.safetensors")
     (scratch / "progress.json").write_text(json.dumps(asdict(progress)))
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
@@ -78,6 +88,14 @@ def restore_optimizer(folder: Path, model: CalmForConditionalGeneration, optimiz
     for key, value in moments.items():
         name, entry = key.rsplit("|", 1)
         optimizer.state[parameters[name]][entry] = value
+
+
+def restore_mean(folder: Path, mean: RunningMean | None) -> None:
+    """Put the checkpoint's running mean into ``mean``, where the stage has one."""
+    if mean:
+        means = load_file(_existing(folder) / "mean.safetensors")
+        mean.steps = int(means.pop(STEPS))
+        mean.means = means
 
 
 def _existing(folder: Path) -> Path:
