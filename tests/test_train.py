@@ -16,6 +16,7 @@ from parts import SHAPE, write_parts
 from safetensors.torch import load_file
 from transformers import Dinov2Config, Dinov2Model
 
+from calm.data.looks import LOOKS, look
 from calm.errors import CheckpointError, ConfigError
 from calm.model.checkpoint import TRAINED, build
 from calm.model.configuration import CalmConfig
@@ -104,8 +105,8 @@ def recipe(folder: Path, output: str = "run", steps: int = 4) -> Path:
                 "read": ["heads"],
                 "patch_dropout": 0.5,
                 "tasks": [
-                    {"name": "score", "batch": 3, "options": {"flip": True}},
-                    {"name": "score", "batch": 3, "options": {"cached": "started", "flip": True}},
+                    {"name": "score", "batch": 3, "options": {"looks": list(LOOKS)}},
+                    {"name": "score", "batch": 3, "options": {"cached": "started", "looks": ["frame", "mirrored"]}},
                     edits | {"options": edits["options"] | {"cached": "started"}},
                 ],
             },
@@ -223,8 +224,8 @@ def test_where_the_encoder_forks_scores_do_not_disturb_edits(folder: Path, tmp_p
     assert not torch.equal(old_tokens["statistics"], new_tokens["statistics"])
 
 
-def test_mirrored_photos_come_from_a_cache_of_their_own(folder: Path) -> None:
-    """Half of the samples of a photo are features of its mirror image; validation sees photos as they are."""
+def test_other_looks_come_from_caches_of_their_own(folder: Path) -> None:
+    """Samples of a photo are features of it, of its mirror image or of a step closer; validation sees it as it is."""
     from calm.data.views import normalise
     from calm.tasks.base import Context
     from calm.tasks.photos import read_whole
@@ -233,16 +234,16 @@ def test_mirrored_photos_come_from_a_cache_of_their_own(folder: Path) -> None:
     spec = load_recipe(folder / "recipe.yaml")
     model, _ = new_model(spec.model, spec.seed)
     context = Context(folder / "data", folder / "cache", model.config, folder / "run")
-    task = ScoreTask(context, cached="started", flip=True)
+    task = ScoreTask(context, cached="started", looks=LOOKS)
     task.prepare(model)
     frame = read_whole(task.photos[0].record.path, model.config.image_size)
-    pair = normalise(np.stack([frame, frame[:, ::-1]]), model.config.image_mean, model.config.image_std)
+    seen = normalise(frame[None], model.config.image_mean, model.config.image_std)
     with torch.inference_mode():
-        plain, mirrored = model.start(pair).half().numpy()
-    drawn = [task.sample(0, np.random.default_rng(i)).started for i in range(20)]
-    kinds = [min((np.abs(each - one).max(), i) for i, one in enumerate((plain, mirrored))) for each in drawn]
-    assert {kind for _, kind in kinds} == {0, 1} and max(distance for distance, _ in kinds) < 0.02
-    assert len(ScoreTask(context, cached="started", flip=True, split="validation").frames) == 1
+        ways = model.start(torch.cat([look(seen, name) for name in LOOKS])).half().numpy()
+    drawn = [task.sample(0, np.random.default_rng(i)).started for i in range(30)]
+    kinds = [min((np.abs(each - one).max(), i) for i, one in enumerate(ways)) for each in drawn]
+    assert {kind for _, kind in kinds} == {0, 1, 2} and max(distance for distance, _ in kinds) < 0.02
+    assert len(ScoreTask(context, cached="started", looks=LOOKS, split="validation").frames) == 1
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
+from calm.data.looks import look
 from calm.data.measure import MEASURE_NAMES, standardise
 from calm.data.views import normalise
 from calm.edits import Applied
@@ -62,8 +63,7 @@ class Seen:
     """What is seen on a batch of photos.
 
     Attributes:
-        frames: branch tokens of the frame alone, which the score is read from, and of its mirror image where that is
-            read as well.
+        frames: branch tokens of the frame alone, which the score is read from, in each of the model's looks at it.
         tokens: branch tokens of all views, with measurements.
         measures: (B, config.measures), standardised.
         maps: of the main subjects, (B, h, w), or None where nothing can find them.
@@ -175,18 +175,16 @@ class Predictor:
         told = torch.from_numpy(measures).to(self.device)
         tokens = self.model.align(whole, crops, mask, told, adapted=adapted)
         frame = self.model.align(whole, adapted=adapted, branches=self._score_branches)
-        return Seen([frame, *self._mirrored(views[:, :1])], tokens, told, maps, cues)
+        return Seen([frame, *self._other_looks(views[:, :1])], tokens, told, maps, cues)
 
     @property
     def _score_branches(self) -> list[str] | None:
         """Branches that the score is read from; None for all."""
         return self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
 
-    def _mirrored(self, views: Tensor) -> list[dict[str, Tensor]]:
-        """Branch tokens of the mirror images of frames (B, 1, 3, S, S), those that the score is read from; none where
-        the model does without.
-        """
-        return [self._frame(views.flip(-1))] if self.model.config.mirrored else []
+    def _other_looks(self, views: Tensor) -> list[dict[str, Tensor]]:
+        """Branch tokens that the score is read from, of frames (B, 1, 3, S, S) in the model's looks but the first."""
+        return [self._frame(look(views, name)) for name in self.model.config.looks[1:]]
 
     def _frame(self, views: Tensor) -> dict[str, Tensor]:
         branches = self._score_branches
@@ -196,13 +194,13 @@ class Predictor:
 
     @torch.inference_mode()
     def score(self, photos: Sequence[Photo]) -> list[Score]:
-        """Scores from the whole frame, in one forward pass for the batch, and one for the mirror images if wanted."""
+        """Scores from the whole frame, in one forward pass for the batch for each of the model's looks."""
         views = self.whole_views(photos)
-        return self.read_scores([self._frame(views), *self._mirrored(views)])
+        return self.read_scores([self._frame(views), *self._other_looks(views)])
 
     @torch.inference_mode()
     def read_scores(self, frames: Sequence[dict[str, Tensor]]) -> list[Score]:
-        """Scores of photos by the branch tokens of their whole frames, and of the mirror images: the mean of both.
+        """Scores of photos by the branch tokens of their whole frames in each look: the mean of what each says.
 
         The distribution over 1 … 10 is the language model's, the heads' or a mixture, as calibration found best.
         """

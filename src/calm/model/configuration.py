@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from calm.data.looks import LOOKS
 from calm.errors import ConfigError
 
 BRANCHES = ("low", "middle", "high")
@@ -43,7 +44,8 @@ class CalmConfig(PretrainedConfig):
             from the branches alone.
         notes: whether comments follow notes of what was observed, in words, before the question (ours; see
             :mod:`calm.words.notes`).
-        mirrored: whether a score is the mean of what is read from the frame and from its mirror image (ours).
+        looks: ways to see a frame, of :data:`calm.data.looks.LOOKS`; a score is the mean of what is read from each
+            (ours).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         head_hidden: width of the auxiliary heads' hidden layers.
@@ -94,7 +96,7 @@ class CalmConfig(PretrainedConfig):
         statistics_dropout: float = 0.3,
         beliefs: int = 0,
         notes: bool = False,
-        mirrored: bool = False,
+        looks: tuple[str, ...] = ("frame",),
         token_rms: float = 0.13,
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
@@ -137,7 +139,7 @@ class CalmConfig(PretrainedConfig):
         self.statistics_dropout = statistics_dropout
         self.beliefs = beliefs
         self.notes = notes
-        self.mirrored = mirrored
+        self.looks = list(looks)
         self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)
@@ -149,6 +151,8 @@ class CalmConfig(PretrainedConfig):
         self.text_lora = text_lora
         kwargs.setdefault("is_encoder_decoder", False)
         super().__init__(**kwargs)
+        if self.looks[:1] != ["frame"] or set(self.looks) - set(LOOKS):
+            raise ConfigError(f"expected looks among {', '.join(LOOKS)}, the frame first, found {self.looks}")
         if self.vision_config is not None:
             depth = self.vision_config.num_hidden_layers
             if max(self.layers) > depth:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from calm.data.feature_cache import FeatureCache
+from calm.data.looks import look
 from calm.data.views import normalise
 from calm.errors import DataError
 from calm.model.encoder import VisionEncoder
@@ -29,12 +30,12 @@ Photos = Sequence[tuple[str, str]]
 
 
 class FrameFeatures:
-    """Features of whole frames under one name, by key; with ``mirrored``, of their mirror images."""
+    """Features of whole frames under one name, by key, as they are or in another of the looks at them."""
 
-    def __init__(self, context: Context, name: str, mirrored: bool = False) -> None:
+    def __init__(self, context: Context, name: str, look: str = "frame") -> None:
         self.context = context
-        self.name = f"{name}-mirrored" if mirrored else name
-        self.mirrored = mirrored
+        self.name = name if look == "frame" else f"{name}-{look}"
+        self.look = look
         self._started: FeatureCache | None = None
         self._finished: FeatureCache | None = None
         self._adapted: FeatureCache | None = None
@@ -173,5 +174,5 @@ class FrameFeatures:
         for start in range(0, len(photos), BATCH):
             part = photos[start : start + BATCH]
             frames = np.stack([read_whole(path, config.image_size) for _, path in part])
-            frames = np.ascontiguousarray(frames[:, :, ::-1]) if self.mirrored else frames
-            yield [key for key, _ in part], normalise(frames, config.image_mean, config.image_std)
+            seen = look(normalise(frames, config.image_mean, config.image_std), self.look)
+            yield [key for key, _ in part], seen.contiguous()

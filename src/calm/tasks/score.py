@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from calm.data.looks import look_at
 from calm.data.record import dataset
 from calm.data.sample import Sample
 from calm.model.heads import EMOTIONS
@@ -24,7 +26,8 @@ class ScoreTask(Task):
         source: a rated data set by name, below the data root in a folder of the same name.
         cached: read the encoder's features from the cache instead of the photo: ``finished`` ones where the encoder
             stands still, ``started`` ones where its adapters learn.
-        flip: mirror half of the photos, drawn anew in each epoch. A cache then holds every photo twice.
+        looks: ways to see a photo, of :data:`calm.data.looks.LOOKS`, one drawn anew in each epoch. A cache then holds
+            every photo in each of them. Other splits see photos as they are.
         limit: use only that many photos, 0 for all (for cheap experiments).
     """
 
@@ -35,16 +38,15 @@ class ScoreTask(Task):
         context: Context,
         source: str = "para",
         cached: Literal["", "started", "finished"] = "",
-        flip: bool = False,
+        looks: Sequence[str] = ("frame",),
         split: str = "train",
         limit: int = 0,
     ) -> None:
         super().__init__(context)
         records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
         self.photos = rated(records)[: limit or None]
-        self.flip, self.cached = flip and split == "train", cached
-        ways = (False, True) if self.flip else (False,)
-        self.frames = [FrameFeatures(context, source, mirrored) for mirrored in ways]
+        self.looks, self.cached = looks if split == "train" else ("frame",), cached
+        self.frames = [FrameFeatures(context, source, name) for name in self.looks]
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
         if self.cached:
@@ -61,12 +63,12 @@ class ScoreTask(Task):
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         photo = self.photos[index]
         sample = Sample(targets=targets(photo))
-        flipped = self.flip and rng.random() < 0.5
+        drawn = int(rng.integers(len(self.looks)))
         if self.cached:
-            sample = replace(sample, **self.frames[flipped].read(photo.sha256, self.cached))
+            sample = replace(sample, **self.frames[drawn].read(photo.sha256, self.cached))
         else:
             whole = read_whole(photo.record.path, self.context.config.image_size)
-            sample.views = (whole[:, ::-1] if flipped else whole)[None].copy()
+            sample.views = look_at(whole, self.looks[drawn])[None]
         sample.question = SCORE_QUESTION
         sample.answer = f"{photo.score:.1f}"
         sample.distribution = sample.targets["score"]
