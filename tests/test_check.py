@@ -13,7 +13,7 @@ from parts import tiny_tokenizer
 from calm.chat import Chat
 from calm.predictor import TEMPERATURES, Predictor
 from calm.words.asking import Asked
-from calm.words.check import DENIAL, LEFT_OUT, OWN, faithful_start, slips
+from calm.words.check import CUES, DENIAL, LEFT_OUT, OWN, begin_again, faithful_start, slips
 from calm.words.compose import Said, compose
 from calm.words.facts import Observation
 
@@ -79,6 +79,25 @@ def test_a_new_attempt_goes_on_from_what_is_true(text: str, start: str) -> None:
     assert faithful_start(text, SAID) == start
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "side"),
+    [
+        ("A picture in blue. It is noisy.", "A picture in blue.", 1),
+        (FAITHFUL, "A picture in blue. Soft light keeps the tones gentle.", -1),
+        ("However, the subject is pushed to the edge. It is noisy.", "However, the subject is pushed to the edge.", 1),
+        ("A noisy picture.", "", 0),
+    ],
+)
+def test_a_new_attempt_begins_to_speak_of_the_side_that_is_left_out(text: str, start: str, side: int) -> None:
+    drawn = {begin_again(text, SAID, np.random.default_rng(seed)) for seed in range(60)}
+    assert drawn == ({f"{start} {cue}" for cue in CUES[side]} if side else {start})
+
+
+def test_nothing_is_begun_where_both_sides_are_told() -> None:
+    both = "Soft light keeps the tones gentle, but the subject is pushed to the edge. It is noisy."
+    assert begin_again(both, SAID, np.random.default_rng(0)) == both.split(" It")[0]
+
+
 class Improving(Predictor):
     """Says a little more with every attempt."""
 
@@ -96,9 +115,12 @@ def test_a_comment_that_strays_is_written_again_and_the_truest_is_kept() -> None
     strict, content = Asked("?", SAID), Asked("?")
     texts = writer._write(torch.zeros(2, 1, 4), [strict, content], [10, 20])
     assert texts == [noisy, lost]
-    blue = "A picture in blue."
-    starts = [["", ""], [blue], [blue + " Soft light keeps the tones gentle."], *[[blue]] * 3]
     seeds = [[10, 20], [11], [12], [13], [14], [15]]
+    said = [
+        begin_again(text, SAID, np.random.default_rng(9 + i)) for i, text in enumerate((lost, noisy, *[lost] * 3), 1)
+    ]
+    starts = [["", ""], *([start] for start in said)]
+    assert said[0].startswith("A picture in blue. ") and "gentle. " in said[1]
     assert writer.asked == list(zip(starts, seeds, TEMPERATURES, strict=True))
     writer = Improving([FAITHFUL])
     assert writer._write(torch.zeros(1, 1, 4), [strict], [10]) == [FAITHFUL]

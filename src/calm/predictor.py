@@ -247,7 +247,8 @@ class Predictor:
     def _write(self, visual: Tensor, asked: Sequence[Asked], seeds: Sequence[int]) -> list[str]:
         """Answers in words; one that strays from its notes is written again, and the truest is kept.
 
-        Another attempt goes on from the sentences of the last one up to where it began to stray.
+        Another attempt goes on from the sentences of the last one up to where it began to stray, and begins to speak of
+        a side that they leave out.
         """
         from calm.words.parse import trimmed
 
@@ -258,11 +259,11 @@ class Predictor:
                 break
             fresh, starts = [seeds[i] + attempt for i in todo], [begun[i] for i in todo]
             texts = self.say(visual[todo], [asked[i].question for i in todo], fresh, starts, temperature=temperature)
-            for i, text in zip(todo, map(trimmed, texts), strict=True):
+            for i, seed, text in zip(todo, fresh, map(trimmed, texts), strict=True):
                 count = asked[i].slips(text)
                 if count < slips[i]:
                     best[i], slips[i] = text, count
-                begun[i] = asked[i].faithful_start(text)
+                begun[i] = asked[i].begin_again(text, seed)
         return best
 
     def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calm.words.check import FEWEST, faithful_start, slips
+from calm.words.check import FEWEST, begin_again, slips
 from calm.words.compose import Said, compose, compose_aspect
 from calm.words.facts import Facts
 from calm.words.notes import noted
@@ -32,9 +32,9 @@ class Asked:
         """How far an answer strays from the notes; see :func:`calm.words.check.slips`."""
         return 0 if self.said is None else slips(text, self.said, self.score, self.fewest)
 
-    def faithful_start(self, text: str) -> str:
-        """The beginning of an answer that another attempt may go on from."""
-        return "" if self.said is None else faithful_start(text, self.said)
+    def begin_again(self, text: str, seed: int) -> str:
+        """How another attempt begins after an answer that strays."""
+        return "" if self.said is None else begin_again(text, self.said, np.random.default_rng(seed))
 
 
 def asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> Asked:

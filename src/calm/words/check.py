@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from calm.words.compose import Said
+import numpy as np
+
+from calm.words.compose import STRENGTHS, WEAKNESSES, Said
 from calm.words.facts import OPPOSITES
 from calm.words.parse import DARK, find_claims, parse_comment, sentences, verdict_band
 from calm.words.verdicts import band_of
@@ -13,6 +15,11 @@ FEWEST, MOST = 2, 4
 """Sentences of a comment."""
 START = 2
 """Sentences that may stay when a comment is written again: both sides and a verdict must find room after them."""
+CUES = {
+    polarity: [form.removesuffix(" {noun}.") for form in forms if form.endswith(" {noun}.")]
+    for polarity, forms in ((1, STRENGTHS), (-1, WEAKNESSES))
+}
+"""How a sentence about a strength (1) or a weakness (-1) may begin."""
 _MEANT_DARK = {"low_key", "underexposed"}
 
 
@@ -53,6 +60,14 @@ def faithful_start(text: str, said: Said) -> str:
             break
         kept.append(sentence)
     return " ".join(kept)
+
+
+def begin_again(text: str, said: Said, rng: np.random.Generator) -> str:
+    """How another attempt begins: the faithful start of the last one, and a cue to a side that it leaves out."""
+    start = faithful_start(text, said)
+    told = {aspect.polarity for aspect in parse_comment(start).aspects} if start else set()
+    left_out = [one.polarity for one in said.observations if one.polarity not in told]
+    return f"{start} {rng.choice(CUES[left_out[0]])}" if start and left_out else start
 
 
 def _unnoted(text: str, said: Said) -> tuple[set[str], set[str]]:
