@@ -210,17 +210,22 @@ def test_terms_are_told_once(photos, tmp_path, capsys):
         assert capsys.readouterr().err == said
 
 
-def test_figures_as_json_and_as_lines(capsys):
+def test_figures_as_json_and_as_text(capsys):
     from calm.cli.evaluate import report
 
-    figures = {"n": 3, "srcc": 0.5, "per_attribute": {"tilt": {"top1": None}}}
+    figures = {"n": 3, "srcc": 0.5, "per_attribute": {"tilt": {"top1": None}, "noise": {"top1": 0.25}}}
     report(figures, "json")
     assert json.loads(capsys.readouterr().out) == figures
     report(figures, "table")
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
         ["n", "3"],
         ["srcc", "0.5000"],
-        ["per_attribute.tilt.top1", "None"],
+        [],
+        ["per_attribute"],
+        ["top1"],
+        ["tilt", "–"],
+        ["noise", "0.2500"],
     ]
 
 

@@ -151,21 +151,10 @@ def speed(
 
 
 def report(figures: Mapping[str, Any], format: Literal["table", "json"]) -> None:
-    """Writes figures to standard output: as one JSON object, or a line a figure with dotted names for nested ones."""
-    if format == "json":
-        typer.echo(json.dumps(figures, ensure_ascii=False, indent=2))
-        return
-    lines = list(_flat(figures))
-    width = max((len(name) for name, _ in lines), default=0)
-    for name, value in lines:
-        typer.echo(f"{name:<{width}}  {f'{value:.4f}' if isinstance(value, float) else value}")
+    """Writes figures to standard output: as one JSON object, or as text for people."""
+    from calm.eval.report import render
 
-
-def _flat(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    lines: list[tuple[str, Any]] = []
-    for name, value in figures.items():
-        lines += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
-    return lines
+    typer.echo(json.dumps(figures, ensure_ascii=False, indent=2) if format == "json" else render(figures))
 
 
 def _open(model: str, device: str | None, verbose: int, quiet: bool) -> Any:  # noqa: ANN401 - the suites say what they need of it
