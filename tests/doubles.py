@@ -43,6 +43,9 @@ class BrightModel:
     def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
         return [(score, self._suggest(score)) for score in self.score(photos)]
 
+    def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]:
+        return [(score, np.array([score.value - 5.5, 1.0])) for score in self.score(photos)]
+
     @staticmethod
     def _score(seen: Photo) -> Score:
         value = 1 + 9 * float(seen.pixels.mean()) / 255

@@ -283,7 +283,7 @@ def test_a_reader_that_leaves_early_is_no_fault(photos):
 
 def test_every_command_has_help(capsys):
     commands = [[], ["score"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"]]
-    commands += [["eval", each] for each in ("scores", "para", "edits", "comments", "invariance", "speed")]
+    commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance", "speed")]
     for command in commands:
         assert calm(*command, "--help") == 0
         assert capsys.readouterr().out.startswith("Usage: " + " ".join(["calm", *command]))

@@ -18,7 +18,7 @@ MAX_LINES = 400
 
 FLOORS = [
     {"types", "errors", "config", "memory", "calm"},
-    {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking"},
+    {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking", "personal"},
     {"train", "eval", "engine", "observer", "predictor", "catalogue", "trial", "table", "output", "api"},
     {"serve", "cli"},
 ]

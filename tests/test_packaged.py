@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from calm import Calm
+from calm.data.images import load_photo
 from calm.predictor import PACKAGED
 from calm.types import DIRECTIONS
 from calm.words.parse import sentences
@@ -60,3 +61,14 @@ def test_comments_and_suggestions_have_their_shape(calm: Calm) -> None:
         confidences = [each.confidence for each in suggestions]
         assert confidences == sorted(confidences, reverse=True)
         assert all(each.direction in DIRECTIONS[each.attribute] for each in suggestions)
+
+
+def test_what_a_photo_is_like_comes_with_its_score(calm: Calm) -> None:
+    photos = [load_photo(str(path)) for path in EXAMPLES]
+    scores, features = zip(*calm._engine.model.describe(photos), strict=True)
+    assert np.allclose([each.value for each in scores], [each.value for each in calm._engine.model.score(photos)])
+    told = np.stack(features)
+    assert told.dtype == np.float32 and np.isfinite(told).all()
+    assert 0.5 < told.std() < 2, "standardised on rated photos"
+    alike = np.corrcoef(told)
+    assert alike[~np.eye(len(told), dtype=bool)].max() < 0.9, "each photo is something else"

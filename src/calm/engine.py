@@ -19,6 +19,8 @@ from calm.errors import CheckpointError, ConfigError, PhotoError, UsageError, We
 from calm.types import Comment, Row, Score, Suggestion
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from calm.data.images import Photo
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Model(Protocol):
 
     def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]: ...
 
+    def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]: ...
+
 
 @dataclass(frozen=True)
 class Result:
@@ -54,6 +58,7 @@ class Result:
     score: Score
     comment: Comment | None = None
     suggestions: tuple[Suggestion, ...] | None = None
+    features: np.ndarray | None = None
 
 
 Task = Callable[[Model, list["Photo"]], list[Result]]
@@ -75,6 +80,11 @@ def comment_task(aspects: Sequence[str] | None = None) -> Task:
 def suggest_task() -> Task:
     """Score and suggestions, best first."""
     return lambda model, photos: [Result(score, suggestions=tuple(found)) for score, found in model.suggest(photos)]
+
+
+def describe_task() -> Task:
+    """Score and features, from which a personal score is learnt."""
+    return lambda model, photos: [Result(score, features=found) for score, found in model.describe(photos)]
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,18 @@ class Predictor:
         return self.read_scores([self._frame(views), *self._other_looks(views)])
 
     @torch.inference_mode()
+    def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
+        """A score, and what the frame is like, standardised, (d,) float32: what a personal score is learnt from."""
+        views, mfam = self.whole_views(photos), self.model.mfam
+        branches = self._score_branches
+        seen = self.model.encode(views, branches=branches)
+        scores = self.read_scores([self.model.align(**seen, branches=branches), *self._other_looks(views)])
+        told, exists = mfam.raw_statistics(mfam.source("statistics", seen["whole"], seen.get("adapted")).float())
+        if self.model.config.statistics:
+            told = mfam.statistics.standard(told, exists)
+        return list(zip(scores, told.cpu().numpy(), strict=True))
+
+    @torch.inference_mode()
     def read_scores(self, frames: Sequence[dict[str, Tensor]]) -> list[Score]:
         """Scores of photos by the branch tokens of their whole frames in each look: the mean of what each says.
 

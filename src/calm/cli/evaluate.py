@@ -109,6 +109,41 @@ def comments(
 
 
 @app.command()
+def piaa(
+    images: Annotated[Path, _folder("--images", "The photos.")],
+    ratings: Annotated[
+        Path,
+        typer.Option(
+            "--ratings", metavar="FILE", help="CSV or Parquet: person, photo, rating.", exists=True, dir_okay=False
+        ),
+    ],
+    shots: Annotated[
+        list[int] | None,
+        typer.Option("--shots", min=0, help="Rated examples of each person; may be repeated. [default: 10]"),
+    ] = None,
+    people: Annotated[
+        int, typer.Option("--people", min=1, help="Use so many people at most, drawn by the seed.")
+    ] = 100,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the examples for each person.")] = 10,
+    seed: Seed = 0,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """How well do a few ratings of one person predict that person's others?
+
+    Against the general score and plain learners on the very same draws.
+    """
+    predictor = _open(model, device, verbose, quiet)
+    from calm.eval.suites import eval_piaa
+
+    wanted = tuple(sorted(set(shots or [10])))
+    report(eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed), format)
+
+
+@app.command()
 def invariance(
     photos: Annotated[Path, _folder("--photos", "The photos.")],
     seed: Seed = 0,

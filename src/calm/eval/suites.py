@@ -23,8 +23,9 @@ from calm.eval.comments import eval_comments
 from calm.eval.editing import eval_edits
 from calm.eval.gather import ask, plain, refuse_trained, stamp
 from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, mae, plcc, rmse, srcc
+from calm.eval.piaa import eval_piaa
 
-__all__ = ["eval_comments", "eval_edits", "eval_invariance", "eval_para", "eval_scores", "eval_speed"]
+__all__ = ["eval_comments", "eval_edits", "eval_invariance", "eval_para", "eval_piaa", "eval_scores", "eval_speed"]
 
 SCALES = ((0.0, 1.0), (1.0, 5.0), (1.0, 10.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0))
 """Rating scales in use; the first that holds all labels is taken where none is named."""

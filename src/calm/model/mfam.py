@@ -59,8 +59,11 @@ class Statistics(nn.Module):
 
     def forward(self, told: Tensor, exists: Tensor) -> Tensor:
         """(B, ≥ read) values, of which the first ``read`` are read, and 1 where they exist → (B, out)."""
-        standard = (told[:, : self.read] - self.centre) / self.spread
-        return self.layers((standard * exists[:, : self.read]).to(self.layers[1].weight.dtype))
+        return self.layers(self.standard(told, exists).to(self.layers[1].weight.dtype))
+
+    def standard(self, told: Tensor, exists: Tensor) -> Tensor:
+        """What is read, about its centre and in units of its spread; 0 where it does not exist: (B, read)."""
+        return (told[:, : self.read] - self.centre) / self.spread * exists[:, : self.read]
 
     def standardise(self, told: Tensor, exists: Tensor) -> None:
         """Take centre and spread from examples, as :meth:`forward` reads them; what too few have is left as it is."""

@@ -97,7 +97,7 @@ def read_labels(path: str | Path) -> list[tuple[str, float]]:
         raise DataError(f"expected rows of photo and score in {path}, found none; fill the table")
     labels: dict[str, float] = {}
     for number, (name, value) in enumerate(rows, 1):
-        score = _score(value)
+        score = finite(value)
         if score is None:
             raise DataError(
                 f"expected a score in row {number} of {path}, found {value!r} for {name!r}; correct the row"
@@ -140,7 +140,7 @@ def _csv_rows(path: str | Path) -> list[tuple[str, object]]:
     narrow = next((number for number, row in enumerate(rows, 1) if len(row) < 2), None)
     if narrow:
         raise ValueError(f"line {narrow} has fewer than two columns")
-    if rows and _score(rows[0][1]) is None:  # a header line
+    if rows and finite(rows[0][1]) is None:  # a header line
         rows = rows[1:]
     return [(row[0].strip(), row[1]) for row in rows]
 
@@ -154,7 +154,7 @@ def _parquet_rows(path: str | Path) -> list[tuple[str, object]]:
     return [(str(a), b) for a, b in zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True)]
 
 
-def _score(value: object) -> float | None:
+def finite(value: object) -> float | None:
     """The value as a finite number, else None."""
     try:
         number = float(value)  # type: ignore[arg-type]

@@ -1,0 +1,207 @@
+"""Personal taste (PIAA): how well do a few ratings of one person predict that person's others?
+
+Protocol. The table of ratings is cut into parts that share neither people nor photos
+(:func:`calm.personal.folds.folds`). Of each part people are drawn; of each of them, ``draws`` times, an order of the
+photos that they rated. The first ``shots`` are the examples, and what comes after the most examples asked for is
+predicted, so that every number of shots and every learner is measured on the very same photos. What is learnt from
+other people is learnt from the other parts. The figure is the SRCC of predicted and given ratings, averaged over a
+person's draws and then over people; its standard error is over people. A learner that gives every photo the same orders
+nothing: 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calm.data.ratings import read_ratings
+from calm.data.record import Rating
+from calm.engine import Model, describe_task
+from calm.errors import DataError
+from calm.eval.gather import ask, plain, refuse_trained, stamp
+from calm.eval.metrics import srcc
+from calm.personal.folds import folds
+from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge, Shown
+
+QUERIES = 10
+"""Photos that are left to predict for every person, at least."""
+
+
+def eval_piaa(
+    predictor: Model,
+    images: str | Path,
+    ratings: str | Path,
+    *,
+    shots: Sequence[int] = (10,),
+    people: int = 100,
+    draws: int = 10,
+    seed: int = 0,
+    scale: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
+
+    Args:
+        images: folder that the photos' names in the table are relative to.
+        ratings: table of person, photo and rating; see :mod:`calm.data.ratings`.
+        scale: lowest and highest rating that could be given; None for those in the table.
+
+    Raises:
+        DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
+    """
+    given, missing = read_ratings(ratings, images, scale)
+    paths = sorted({one.path for one in given})
+    compared = refuse_trained(predictor, paths)
+    failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
+    answers = ask(predictor, paths, describe_task(), "looking at photos", failed)
+    results = [answer.result for answer in answers if answer.result]
+    features = np.stack([result.features for result in results if result.features is not None]).astype(float)
+    shown = Shown(features, np.array([result.score.value for result in results]))
+    seen = {answer.path: i for i, answer in enumerate(answers)}
+    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed)
+    about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
+    return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a table of ratings, as numbers.
+
+    Attributes:
+        photos: what the model sees on its photos.
+        people: for each person, indices into ``photos`` and ratings, 1–10.
+        names: of the people.
+    """
+
+    photos: Shown
+    people: list[tuple[np.ndarray, np.ndarray]]
+    names: list[str]
+
+
+def measure(
+    ratings: Sequence[Rating],
+    seen: dict[str, int],
+    shown: Shown,
+    *,
+    shots: Sequence[int] = (10,),
+    people: int = 100,
+    draws: int = 10,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Figures of every learner on the same draws.
+
+    Args:
+        ratings: of single people, 1–10.
+        seen: index into ``shown`` of each photo's path.
+        shown: what the model sees on the photos.
+        shots: numbers of examples.
+        people: drawn at random of those with enough ratings that are not all alike.
+
+    Returns:
+        ``shots`` (for each number of examples, for each learner ``srcc``, ``stderr``, and ``gain`` over the general
+        score with its own standard error ``gain_stderr``), ``people``, ``draws``, ``folds``, ``left_out`` (people with
+        too few or constant ratings), and ``ceiling`` (SRCC with the mean of all other people's ratings of the very same
+        photos).
+
+    Raises:
+        DataError: where nobody rated enough photos.
+    """
+    parts = [_part(one, seen, shown) for one in folds(ratings, seed)]
+    most = max(shots)
+    fit = [(i, j) for i, part in enumerate(parts) for j in range(len(part.people)) if _enough(part.people[j], most)]
+    if not fit:
+        count = max(len(which) for part in parts for which, _ in part.people)
+        raise DataError(
+            f"expected people with at least {most + QUERIES} ratings that are not all alike, found {count} at most; "
+            f"ask for fewer shots"
+        )
+    rng = np.random.default_rng([seed, len(fit)])
+    chosen = [fit[i] for i in rng.permutation(len(fit))[:people]]
+    learners = {i: _learners(parts, i) for i in sorted({i for i, _ in chosen})}
+    names = [each.name for each in learners[chosen[0][0]]]
+    found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
+    ceiling = np.full((len(chosen), draws), np.nan)
+    for row, (i, j) in enumerate(chosen):
+        which, given = parts[i].people[j]
+        others = _mean_of_others(parts[i], j)
+        for draw in range(draws):
+            order = np.random.default_rng([seed, i, j, draw]).permutation(len(which))
+            asked = order[most:]
+            ceiling[row, draw] = _order(others[which[asked]], given[asked])
+            for k in shots:
+                for learner in learners[i]:
+                    predict = learner.learn(parts[i].photos[which[order[:k]]], given[order[:k]])
+                    said = predict(parts[i].photos[which[asked]])
+                    found[k][learner.name][row, draw] = _order(said, given[asked])
+    return {
+        "shots": {str(k): {name: _figures(found[k][name], found[k]["generic"]) for name in names} for k in shots},
+        "ceiling": _figures(ceiling, ceiling)["srcc"],
+        "people": len(chosen),
+        "draws": draws,
+        "folds": len(parts),
+        "left_out": sum(len(part.people) for part in parts) - len(fit),
+    }
+
+
+def _learners(parts: Sequence[Part], tested: int) -> list[Learner]:
+    """Every learner; what is learnt from other people comes from the parts that are not tested."""
+    rest = [part for i, part in enumerate(parts) if i != tested]
+    photos = Shown(
+        np.concatenate([part.photos.features for part in rest]), np.concatenate([part.photos.general for part in rest])
+    )
+    begins = np.cumsum([0, *(len(part.photos) for part in rest)])
+    ratings = [
+        (which + first, given) for part, first in zip(rest, begins, strict=False) for which, given in part.people
+    ]
+    return [General(), Ridge(), ResidualRidge(), Others(photos, ratings), Learnt(photos, ratings)]
+
+
+def _part(ratings: Sequence[Rating], seen: dict[str, int], shown: Shown) -> Part:
+    known = [one for one in ratings if one.path in seen]
+    paths = sorted({one.path for one in known})
+    place = {path: i for i, path in enumerate(paths)}
+    by_person: dict[str, dict[int, list[float]]] = {}
+    for one in known:
+        by_person.setdefault(one.person, {}).setdefault(place[one.path], []).append(one.score)
+    people = [
+        (np.array(sorted(photos)), np.array([float(np.mean(photos[i])) for i in sorted(photos)]))
+        for photos in by_person.values()
+    ]
+    return Part(shown[[seen[path] for path in paths]], people, list(by_person))
+
+
+def _enough(person: tuple[np.ndarray, np.ndarray], shots: int) -> bool:
+    which, given = person
+    return len(which) >= shots + QUERIES and float(np.ptp(given)) > 0
+
+
+def _mean_of_others(part: Part, person: int) -> np.ndarray:
+    """(photos,), mean rating of everybody else, about each one's own mean; 0 where nobody else rated a photo."""
+    total, count = np.zeros(len(part.photos)), np.zeros(len(part.photos))
+    for i, (which, given) in enumerate(part.people):
+        if i != person:
+            total[which] += given - given.mean()
+            count[which] += 1
+    return total / np.maximum(count, 1)
+
+
+def _order(said: np.ndarray, given: np.ndarray) -> float:
+    """SRCC; 0 where everything is predicted alike, nan where everything is rated alike."""
+    return 0.0 if np.ptp(given) and not np.ptp(said) else srcc(said, given)
+
+
+def _figures(values: np.ndarray, generic: np.ndarray) -> dict[str, float]:
+    """Mean over people and its standard error, of SRCC and of the gain over the general score: (people, draws)."""
+    defined = ~np.isnan(values).all(axis=1)
+    values, generic = values[defined], generic[defined]
+    own, apart = np.nanmean(values, axis=1), np.nanmean(values - generic, axis=1)
+    root = max(len(own) - 1, 1) ** 0.5
+    return {
+        "srcc": float(own.mean()),
+        "stderr": float(own.std() / root),
+        "gain": float(apart.mean()),
+        "gain_stderr": float(apart.std() / root),
+    }

@@ -1,0 +1,142 @@
+"""Personal taste on simulated people whose tastes are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calm.data.record import Rating
+from calm.errors import DataError
+from calm.eval.piaa import measure
+from calm.personal.folds import folds
+from calm.personal.learners import General, Learnt, Others, ResidualRidge, Ridge, Shown
+from calm.personal.tastes import Tastes
+
+WIDTH = 6
+MEAN = np.array([0.8, 0, 0, 0, 0, 0])
+SPREAD = np.diag([0.05, 1.0, 0.6, 0.02, 0.02, 0.02])
+
+
+def people(count: int, photos: int, seed: int = 0, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Features (photos, WIDTH) and ratings (count, photos) of people who differ in the second and third feature."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(photos, WIDTH))
+    weights = rng.multivariate_normal(MEAN, SPREAD, count)
+    return features, 5.5 + weights @ features.T + rng.normal(0, noise, (count, photos))
+
+
+def table(seed: int = 0) -> tuple[list[Rating], dict[str, int], Shown]:
+    """Two blocks of 60 photos, each rated by 30 people of its own; the general score knows the first feature."""
+    ratings, features = [], []
+    for block in (0, 1):
+        x, y = people(30, 60, seed + block)
+        features.append(x)
+        ratings += [Rating(f"{block}-{i}", f"{block}-{j}.jpg", float(y[i, j])) for i in range(30) for j in range(60)]
+    x = np.concatenate(features)
+    index = {f"{block}-{j}.jpg": 60 * block + j for block in (0, 1) for j in range(60)}
+    return ratings, index, Shown(x, 5.5 + 0.8 * x[:, 0])
+
+
+def test_tastes_find_what_people_share_and_where_they_differ():
+    features, ratings = people(200, 40)
+    tastes = Tastes.learn([(features, row - 5.5) for row in ratings])
+    assert np.allclose(tastes.mean, MEAN, atol=0.15)
+    assert np.allclose(np.diag(tastes.covariance), np.diag(SPREAD), rtol=0.4, atol=0.05)
+    assert tastes.noise == pytest.approx(0.09, rel=0.2)
+
+
+def test_the_posterior_is_that_of_the_textbook():
+    """In the form with inverse covariances, which is another way to the same numbers."""
+    features, ratings = people(1, 8, seed=3)
+    tastes = Tastes(MEAN, SPREAD, 0.09)
+    weights, uncertain = tastes.posterior(features, ratings[0] - 5.5)
+    precision = np.linalg.inv(SPREAD) + features.T @ features / 0.09
+    expected = np.linalg.solve(precision, np.linalg.solve(SPREAD, MEAN) + features.T @ (ratings[0] - 5.5) / 0.09)
+    assert np.allclose(weights, expected) and np.allclose(uncertain, np.linalg.inv(precision))
+    nobody, open_ = tastes.posterior(features[:0], np.zeros(0))
+    assert np.array_equal(nobody, MEAN) and np.array_equal(open_, SPREAD)
+
+
+def test_tastes_need_people():
+    with pytest.raises(ValueError, match="at least two people"):
+        Tastes.learn([(np.zeros((3, 2)), np.zeros(3))])
+
+
+def test_blocks_of_people_and_photos_are_the_folds():
+    ratings, *_ = table()
+    parts = folds(ratings)
+    assert sorted(len(part) for part in parts) == [1800, 1800]
+    assert {len({one.person.split("-")[0] for one in part}) for part in parts} == {1}
+
+
+def test_a_table_in_one_piece_is_cut_without_sharing():
+    rng = np.random.default_rng(0)
+    ratings = [Rating(f"p{i}", f"{j}.jpg", 5.0) for i in range(20) for j in rng.permutation(50)[:30]]
+    parts = folds(ratings, seed=1)
+    assert len(parts) == 2 and min(map(len, parts)) > 50
+    for of in ("person", "path"):
+        one, other = ({getattr(rating, of) for rating in part} for part in parts)
+        assert not one & other
+    assert folds(ratings, seed=1) == parts != folds(ratings, seed=2)
+
+
+@pytest.mark.parametrize("learner", [General(), Ridge(), ResidualRidge()])
+def test_without_examples_the_general_score_stands(learner):
+    photos = Shown(np.eye(4), np.arange(4.0) + 3)
+    assert np.array_equal(learner.learn(photos[:0], np.zeros(0))(photos), photos.general)
+
+
+def test_a_ridge_finds_a_plain_taste_and_leaves_noise_alone():
+    features, ratings = people(1, 300, seed=5)
+    photos = Shown(features, np.full(300, 5.5))
+    said = Ridge().learn(photos[:100], ratings[0, :100])(photos[slice(100, None)])
+    assert np.corrcoef(said, ratings[0, 100:])[0, 1] > 0.9
+    noise = np.random.default_rng(0).normal(size=100)
+    assert Ridge().learn(photos[:100], noise)(photos[slice(100, None)]).std() < 0.3
+
+
+def test_a_residual_ridge_begins_at_the_general_score():
+    features, _ = people(1, 50)
+    photos = Shown(features, 5 + features[:, 0])
+    said = ResidualRidge().learn(photos[:5], photos.general[:5] + 1)(photos)
+    assert np.allclose(said, photos.general + 1)
+
+
+def test_a_taste_learnt_from_others_needs_few_examples():
+    features, ratings = people(60, 200, seed=2)
+    photos = Shown(features, 5.5 + 0.8 * features[:, 0])
+    others = [(np.arange(200), row) for row in ratings[:40]]
+    new, own = people(20, 200, seed=9)
+    shown = Shown(new, 5.5 + 0.8 * new[:, 0])
+    fit = {}
+    for learner in (Others(photos, others), Learnt(photos, others), ResidualRidge()):
+        told = [learner.learn(shown[:10], row[:10])(shown) for row in own]
+        fit[learner.name] = np.mean([np.corrcoef(a[10:], b[10:])[0, 1] for a, b in zip(told, own, strict=True)])
+    assert fit["tastes"] > fit["others"] + 0.15 and fit["tastes"] > fit["residual-ridge"] + 0.03
+
+
+def test_piaa_measures_every_learner_on_the_same_photos():
+    ratings, index, shown = table()
+    found = measure(ratings, index, shown, shots=(0, 5, 20), people=20, draws=2)
+    assert found["people"] == 20 and found["folds"] == 2 and found["left_out"] == 0
+    rows = found["shots"]
+    assert {k: row["generic"] for k, row in rows.items()} == {k: rows["0"]["generic"] for k in rows}
+    assert rows["0"]["ridge"]["srcc"] == rows["0"]["generic"]["srcc"]
+    assert rows["20"]["tastes"]["srcc"] > rows["5"]["tastes"]["srcc"] > rows["0"]["tastes"]["srcc"]
+    assert rows["20"]["tastes"]["gain"] > 3 * rows["20"]["tastes"]["gain_stderr"] > 0
+    assert found == measure(ratings, index, shown, shots=(0, 5, 20), people=20, draws=2)
+
+
+def test_what_is_learnt_from_others_never_saw_the_person_or_the_photos():
+    """Ratings of the tested part that say nothing of taste change nothing in what its people are predicted by."""
+    ratings, index, shown = table()
+    blind = [one if one.person[0] == "0" else Rating(one.person, one.path, 5.5) for one in ratings]
+    found = measure(blind, index, shown, shots=(0,), people=60, draws=1)
+    assert found["people"] == 30, "the others' ratings are all alike"
+    assert found["shots"]["0"]["others"]["srcc"] == pytest.approx(0, abs=0.2), "nothing could be learnt from them"
+
+
+def test_too_few_ratings_are_refused():
+    ratings, index, shown = table()
+    with pytest.raises(DataError, match="at least 110 ratings that are not all alike, found 60 at most"):
+        measure(ratings, index, shown, shots=(100,))
