@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from calm.data.record import Rating
-from calm.errors import DataError
+from calm.errors import DataError, WeightsError
 from calm.eval.piaa import measure
 from calm.personal.folds import folds
-from calm.personal.learners import General, Learnt, Others, ResidualRidge, Ridge, Shown
+from calm.personal.learners import General, Learnt, Others, ResidualRidge, Ridge
+from calm.personal.prior import Prior, Shown
 from calm.personal.tastes import Tastes
 
 WIDTH = 6
@@ -109,7 +110,8 @@ def test_a_taste_learnt_from_others_needs_few_examples():
     new, own = people(20, 200, seed=9)
     shown = Shown(new, 5.5 + 0.8 * new[:, 0])
     fit = {}
-    for learner in (Others(photos, others), Learnt(photos, others), ResidualRidge()):
+    prior = Prior.learn(photos, others)
+    for learner in (Others(prior), Learnt(prior), ResidualRidge()):
         told = [learner.learn(shown[:10], row[:10])(shown) for row in own]
         fit[learner.name] = np.mean([np.corrcoef(a[10:], b[10:])[0, 1] for a, b in zip(told, own, strict=True)])
     assert fit["tastes"] > fit["others"] + 0.15 and fit["tastes"] > fit["residual-ridge"] + 0.03
@@ -140,3 +142,18 @@ def test_too_few_ratings_are_refused():
     ratings, index, shown = table()
     with pytest.raises(DataError, match="at least 110 ratings that are not all alike, found 60 at most"):
         measure(ratings, index, shown, shots=(100,))
+
+
+def test_a_prior_is_kept_as_a_small_file(tmp_path):
+    features, ratings = people(30, 50)
+    photos = Shown(features, 5.5 + features[:, 0])
+    prior = Prior.learn(photos, [(np.arange(50), row) for row in ratings], width=4)
+    prior.save(tmp_path / "prior.safetensors")
+    again = Prior.load(tmp_path / "prior.safetensors")
+    for known in (prior, again):
+        assert known.read(photos).shape == (50, 6)
+    weights = [known.person(known.read(photos[:9]), ratings[0, :9])[0] for known in (prior, again)]
+    assert np.allclose(*weights, atol=1e-3)
+    (tmp_path / "torn.safetensors").write_bytes(b"no")
+    with pytest.raises(WeightsError, match="expected what is known of people's tastes"):
+        Prior.load(tmp_path / "torn.safetensors")

@@ -25,7 +25,8 @@ from calm.errors import DataError
 from calm.eval.gather import ask, plain, refuse_trained, stamp
 from calm.eval.metrics import srcc
 from calm.personal.folds import folds
-from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge, Shown
+from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
+from calm.personal.prior import Prior, Shown
 
 QUERIES = 10
 """Photos that are left to predict for every person, at least."""
@@ -156,7 +157,8 @@ def _learners(parts: Sequence[Part], tested: int) -> list[Learner]:
     ratings = [
         (which + first, given) for part, first in zip(rest, begins, strict=False) for which, given in part.people
     ]
-    return [General(), Ridge(), ResidualRidge(), Others(photos, ratings), Learnt(photos, ratings)]
+    prior = Prior.learn(photos, ratings)
+    return [General(), Ridge(), ResidualRidge(), Others(prior), Learnt(prior)]
 
 
 def _part(ratings: Sequence[Rating], seen: dict[str, int], shown: Shown) -> Part:

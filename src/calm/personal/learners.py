@@ -7,35 +7,15 @@ others. With no example at all every learner must still answer: with the general
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 
-from calm.personal.tastes import Tastes
+from calm.personal.prior import Prior, Shown
 
 Predict = Callable[["Shown"], np.ndarray]
 """Photos → predicted ratings (n,), 1–10."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the model sees on n photos.
-
-    Attributes:
-        features: (n, d), standardised.
-        general: (n,), general scores, 1–10.
-    """
-
-    features: np.ndarray
-    general: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.general)
-
-    def __getitem__(self, chosen: Sequence[int] | np.ndarray | slice) -> Shown:
-        return Shown(self.features[chosen], self.general[chosen])
 
 
 class Learner(ABC):
@@ -110,35 +90,16 @@ class ResidualRidge(Ridge):
 
 
 class Learnt(Learner):
-    """Tastes learnt from other people (:class:`calm.personal.tastes.Tastes`), of which this person is one more.
-
-    Args:
-        photos: rated by other people.
-        ratings: for each of these people, the indices into ``photos`` and the ratings.
-        width: directions of the features that tastes may differ in, those in which the photos differ most.
-    """
+    """Tastes learnt from other people (:class:`calm.personal.prior.Prior`), of which this person is one more."""
 
     name = "tastes"
 
-    def __init__(self, photos: Shown, ratings: Sequence[tuple[np.ndarray, np.ndarray]], width: int = 32) -> None:
-        self.centre, self.middle = photos.features.mean(axis=0), float(photos.general.mean())
-        self.spread = float(photos.general.std()) or 1.0
-        _, lengths, directions = np.linalg.svd(photos.features - self.centre, full_matrices=False)
-        kept = directions[:width]
-        self.directions = kept.T * (len(photos) ** 0.5 / lengths[0])
-        seen = self._read(photos)
-        self.level = float(np.mean(np.concatenate([given for _, given in ratings])))
-        self.tastes = Tastes.learn([(seen[which], given - self.level) for which, given in ratings])
-
-    def _read(self, photos: Shown) -> np.ndarray:
-        """A constant, the general score, and the directions: (n, 2 + width)."""
-        general = (photos.general - self.middle) / self.spread
-        turned = (photos.features - self.centre) @ self.directions
-        return np.column_stack([np.ones(len(photos)), general, turned])
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
 
     def learn(self, photos: Shown, ratings: np.ndarray) -> Predict:
-        weights, _ = self.tastes.posterior(self._read(photos), ratings - self.level)
-        return lambda others: self.level + self._read(others) @ weights
+        weights, _ = self.prior.person(self.prior.read(photos), ratings)
+        return lambda others: self.prior.predict(self.prior.read(others), weights)
 
 
 class Others(Learnt):

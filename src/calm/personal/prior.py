@@ -1,0 +1,112 @@
+"""What is known of any person's taste before a single rating: learnt once from other people, kept as a small file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calm.errors import WeightsError
+from calm.personal.tastes import Rated, Tastes
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the model sees on n photos.
+
+    Attributes:
+        features: (n, d), standardised.
+        general: (n,), general scores, 1–10.
+    """
+
+    features: np.ndarray
+    general: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.general)
+
+    def __getitem__(self, chosen: Sequence[int] | np.ndarray | slice) -> Shown:
+        return Shown(self.features[chosen], self.general[chosen])
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Directions in which photos differ, and how people's tastes are distributed over them.
+
+    Attributes:
+        centre: (d,), mean features of the photos that were learnt from.
+        directions: (d, width), those in which these photos differ most.
+        general: mean and spread of their general scores.
+        level: mean rating, 1–10.
+        tastes: over a constant, the general score, and the directions: 2 + width weights.
+    """
+
+    centre: np.ndarray
+    directions: np.ndarray
+    general: tuple[float, float]
+    level: float
+    tastes: Tastes
+
+    @classmethod
+    def learn(cls, photos: Shown, people: Sequence[Rated], width: int = 32) -> Prior:
+        """From the ratings of other people.
+
+        Args:
+            photos: that they rated.
+            people: for each, indices into ``photos`` and ratings, 1–10.
+            width: directions at most.
+        """
+        centre = photos.features.mean(axis=0)
+        _, lengths, found = np.linalg.svd(photos.features - centre, full_matrices=False)
+        directions = found[:width].T * (len(photos) ** 0.5 / lengths[0])
+        general = float(photos.general.mean()), float(photos.general.std()) or 1.0
+        level = float(np.mean(np.concatenate([given for _, given in people])))
+        blank = Tastes(np.zeros(0), np.zeros((0, 0)), 1.0)
+        read = cls(centre, directions, general, level, blank).read(photos)
+        tastes = Tastes.learn([(read[which], given - level) for which, given in people])
+        return cls(centre, directions, general, level, tastes)
+
+    def read(self, photos: Shown) -> np.ndarray:
+        """A constant, the general score, and the directions: (n, 2 + width)."""
+        middle, spread = self.general
+        turned = (photos.features - self.centre) @ self.directions
+        return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, turned])
+
+    def person(self, read: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of a person, and how uncertain they are, after k ≥ 0 ratings (1–10) of photos as :meth:`read`."""
+        return self.tastes.posterior(read, ratings - self.level)
+
+    def predict(self, read: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Ratings (n,) that a person would give; not limited to 1–10."""
+        return self.level + read @ weights
+
+    def save(self, path: str | Path) -> None:
+        """Write the prior as safetensors."""
+        from safetensors.numpy import save_file
+
+        tensors = {
+            "centre": self.centre,
+            "directions": self.directions,
+            "general": np.array(self.general),
+            "level": np.array([self.level]),
+            "mean": self.tastes.mean,
+            "covariance": self.tastes.covariance,
+            "noise": np.array([self.tastes.noise]),
+        }
+        save_file({name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Prior:
+        """Read what :meth:`save` wrote. Raises :class:`WeightsError` for a file that is none."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            found = {name: value.astype(float) for name, value in load_file(path).items()}
+            tastes = Tastes(found["mean"], found["covariance"], float(found["noise"][0]))
+            general = float(found["general"][0]), float(found["general"][1])
+            return cls(found["centre"], found["directions"], general, float(found["level"][0]), tastes)
+        except (OSError, SafetensorError, KeyError) as error:
+            raise WeightsError(f"expected what is known of people's tastes at {path}, found: {error}") from error
