@@ -1,0 +1,178 @@
+"""A profile: what was learnt of one person, as a small readable file beside its tensors. It holds no photos.
+
+``NAME/profile.json`` says whose it is, which model it belongs to, how many examples it rests on and how well it
+predicts them; ``NAME/profile.safetensors`` holds the examples as the prior reads them (a few dozen numbers each), from
+which the person's weights follow at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calm.data.record import to_ten
+from calm.errors import UsageError, WeightsError
+from calm.personal.prior import Prior, Shown
+from calm.personal.trust import Trust, trust
+from calm.types import Score
+
+NAME = re.compile(r"[\w][\w .@-]{0,63}")
+FACTS, TENSORS = "profile.json", "profile.safetensors"
+DIGITS = 16
+"""Digits of a photo's SHA-256 that tell it from the person's others."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One person's taste.
+
+    Attributes:
+        name: of the profile.
+        model, model_sha256: what the examples were seen with.
+        scale: lowest and highest rating that the person could give.
+        photos: first digits of the SHA-256 of each example.
+        read: (k, n) the examples as the prior reads them.
+        ratings: (k,), 1–10.
+        trust: how well the examples are predicted from each other; None where there are too few.
+    """
+
+    name: str
+    model: str
+    model_sha256: str
+    scale: tuple[float, float]
+    photos: tuple[str, ...]
+    read: np.ndarray
+    ratings: np.ndarray
+    trust: Trust | None = None
+
+    @classmethod
+    def learn(
+        cls,
+        name: str,
+        model: tuple[str, str],
+        prior: Prior,
+        hashes: Sequence[str],
+        photos: Shown,
+        given: Sequence[float],
+        scale: tuple[float, float],
+        before: Profile | None = None,
+    ) -> Profile:
+        """From rated photos; with ``before``, in addition to its examples, and in place of those of the same photos.
+
+        Args:
+            model: name and SHA-256.
+            hashes: SHA-256 of each photo's file.
+            given: ratings on the person's own ``scale``.
+
+        Raises:
+            UsageError: for a name that cannot be that of a folder, or for a rating outside of the scale.
+        """
+        check_name(name)
+        low, high = scale
+        outside = [value for value in given if not low <= value <= high]
+        if not low < high or outside:
+            raise UsageError(
+                f"expected ratings on a scale of {low:g}–{high:g}, found {(outside or [low])[0]:g}; give the scale"
+            )
+        if before is not None and before.scale != scale:
+            raise UsageError(
+                f"expected ratings on the scale of profile {name}, {before.scale[0]:g}–{before.scale[1]:g}, found "
+                f"{low:g}–{high:g}; use its scale or learn it anew"
+            )
+        rows: dict[str, list[tuple[np.ndarray, float]]] = {}
+        if before is not None:
+            rows = {
+                key: [(read, float(rating))]
+                for key, read, rating in zip(before.photos, before.read, before.ratings, strict=True)
+            }
+        new: dict[str, list[tuple[np.ndarray, float]]] = {}
+        for sha256, read, value in zip(hashes, prior.read(photos), given, strict=True):
+            new.setdefault(sha256[:DIGITS], []).append((read, to_ten(value, low, high)))
+        rows |= new
+        reads = np.array([each[0][0] for each in rows.values()])
+        ratings = np.array([float(np.mean([rating for _, rating in each])) for each in rows.values()])
+        told = trust(prior, reads, ratings)
+        return cls(name, *model, scale, tuple(rows), reads.reshape(len(rows), -1), ratings, told)
+
+    def scores(self, prior: Prior, photos: Shown) -> list[Score]:
+        """Personal scores, 1–10, with how unsure they are: of this person's taste, and of any single rating."""
+        weights, uncertain = prior.person(self.read, self.ratings)
+        read = prior.read(photos)
+        means = prior.predict(read, weights)
+        spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
+        return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+
+    def renamed(self, name: str) -> Profile:
+        """The same under another name."""
+        check_name(name)
+        return replace(self, name=name)
+
+    def save(self, folder: Path) -> Path:
+        """Write the profile as ``folder/NAME``, whole or not at all; one of that name is replaced."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch, final = folder / f".{self.name}.new", folder / self.name
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        tensors = {"read": self.read, "ratings": self.ratings}
+        save_file({n: np.ascontiguousarray(v, np.float32) for n, v in tensors.items()}, scratch / TENSORS)
+        (scratch / FACTS).write_text(json.dumps(self.facts(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        old = folder / f".{self.name}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        scratch.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+        return final
+
+    def facts(self) -> dict[str, Any]:
+        """What people may want to know of a profile, as JSON."""
+        return {
+            "profile": self.name,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "scale": list(self.scale),
+            "examples": len(self.ratings),
+            "trust": None if self.trust is None else asdict(self.trust),
+            "photos": list(self.photos),
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> Profile:
+        """Read what :meth:`save` wrote. Raises :class:`WeightsError` for a folder that holds none."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
+            tensors = {name: value.astype(float) for name, value in load_file(path / TENSORS).items()}
+            told = None if facts["trust"] is None else Trust(**facts["trust"])
+            low, high = facts["scale"]
+            named = facts["profile"], facts["model"], facts["model_sha256"]
+            return cls(*named, (low, high), tuple(facts["photos"]), tensors["read"], tensors["ratings"], told)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"expected a profile in {path}, found: {error}; learn it anew") from error
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`UsageError` for a name that cannot be that of a folder everywhere."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"expected a name of letters, digits, spaces and . - _ @ for a profile, found {name!r}; choose another"
+        )
+
+
+def _score(mean: float, spread: float) -> Score:
+    """A normal distribution, cut to 1–10, as a score."""
+    steps = np.arange(1.0, 11.0)
+    middle = float(np.clip(mean, 1.0, 10.0))
+    density = np.exp(-0.5 * ((steps - middle) / spread) ** 2)
+    return Score(middle, float(spread), tuple((density / density.sum()).tolist()))
