@@ -59,6 +59,7 @@ class Result:
     comment: Comment | None = None
     suggestions: tuple[Suggestion, ...] | None = None
     features: np.ndarray | None = None
+    profile: str | None = None
 
 
 Task = Callable[[Model, list["Photo"]], list[Result]]
@@ -178,6 +179,7 @@ class Engine:
             return row
         score = answer.result.score
         row.score, row.score_std, row.distribution = score.value, score.std, list(score.distribution)
+        row.profile = answer.result.profile
         if answer.result.comment is not None:
             row.extra["comment"] = answer.result.comment.text
             row.extra["aspects"] = [asdict(aspect) for aspect in answer.result.comment.aspects]

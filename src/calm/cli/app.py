@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calm import __version__
-from calm.cli import evaluate, manage, predict
+from calm.cli import evaluate, manage, predict, profile
 
 app = typer.Typer(
     name="calm",
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command()(predict.score)
 app.command()(predict.comment)
 app.command()(predict.suggest)
+app.add_typer(profile.app, name="profile")
 app.command()(manage.train)
 app.add_typer(evaluate.app, name="eval")
 app.command()(manage.models)

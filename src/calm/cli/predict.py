@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 def score(
     paths: Paths,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="As this person would; see: calm profile.", show_default=False),
+    ] = None,
     format: Formatted = None,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -43,7 +47,16 @@ def score(
     from calm.engine import score_task
 
     options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
-    _run("score", score_task(), paths, options)
+    _run("score", score_task() if profile is None else _personal(profile, model), paths, options)
+
+
+def _personal(name: str, model: str) -> Task:
+    from calm.personal.prior import PRIOR, Prior
+    from calm.personal.store import Store
+    from calm.predictor import model_dir
+    from calm.profiles import personal_task
+
+    return personal_task(Store().load(name), Prior.load(model_dir(model) / PRIOR))
 
 
 def comment(

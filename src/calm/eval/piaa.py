@@ -54,17 +54,30 @@ def eval_piaa(
         DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
     """
     given, missing = read_ratings(ratings, images, scale)
-    paths = sorted({one.path for one in given})
-    compared = refuse_trained(predictor, paths)
+    compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
+    seen, shown = _look(predictor, given, failed)
+    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed)
+    about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
+    return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
+
+
+def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Prior:
+    """What is known of any person's taste, from a table of the ratings of many, as :func:`eval_piaa` reads it."""
+    given, _ = read_ratings(ratings, images)
+    seen, shown = _look(predictor, given, [])
+    part = _part(given, seen, shown)
+    return Prior.learn(part.photos, part.people)
+
+
+def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]) -> tuple[dict[str, int], Shown]:
+    """What the model sees on the rated photos, and where each path stands in it."""
+    paths = sorted({one.path for one in ratings})
     answers = ask(predictor, paths, describe_task(), "looking at photos", failed)
     results = [answer.result for answer in answers if answer.result]
     features = np.stack([result.features for result in results if result.features is not None]).astype(float)
     shown = Shown(features, np.array([result.score.value for result in results]))
-    seen = {answer.path: i for i, answer in enumerate(answers)}
-    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed)
-    about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
-    return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
+    return {answer.path: i for i, answer in enumerate(answers)}, shown
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ import numpy as np
 from calm.errors import WeightsError
 from calm.personal.tastes import Rated, Tastes
 
+PRIOR = "tastes.safetensors"
+"""Name of the file in a model's folder."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -109,4 +112,6 @@ class Prior:
             general = float(found["general"][0]), float(found["general"][1])
             return cls(found["centre"], found["directions"], general, float(found["level"][0]), tastes)
         except (OSError, SafetensorError, KeyError) as error:
-            raise WeightsError(f"expected what is known of people's tastes at {path}, found: {error}") from error
+            raise WeightsError(
+                f"expected what is known of people's tastes at {path}, found: {error}; make it with: calm profile prior"
+            ) from error

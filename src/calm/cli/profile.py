@@ -1,0 +1,214 @@
+"""``calm profile …``: what one person likes, learnt from photos that they rated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
+from calm.cli.running import Talk, open_model
+
+if TYPE_CHECKING:
+    from calm.personal.profile import Profile
+
+app = typer.Typer(
+    help="Learn what a person likes, for: calm score --profile NAME.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
+Ratings = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RATINGS", help="CSV: first column file, second the person's rating.", exists=True, dir_okay=False
+    ),
+]
+Images = Annotated[
+    Path, typer.Option("--images", metavar="DIR", help="The photos that were rated.", exists=True, file_okay=False)
+]
+Scale = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--scale",
+        metavar="LOW HIGH",
+        help="Lowest and highest rating there could be; guessed if not given.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def learn(
+    name: Name,
+    ratings: Ratings,
+    images: Images,
+    scale: Scale = None,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a profile from photos that a person rated.
+
+    Ten are a beginning. The photos are only read; the profile holds none of them.
+    """
+    _learn(name, ratings, images, scale, model, device, Talk(verbose, quiet), add=False)
+
+
+@app.command()
+def update(
+    name: Name,
+    ratings: Ratings,
+    images: Images,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Add rated photos to a profile; one that it knows counts with its new rating."""
+    _learn(name, ratings, images, None, model, device, Talk(verbose, quiet), add=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List profiles."""
+    from calm.personal.store import Store
+
+    store = Store()
+    for name in store.names():
+        typer.echo(_line(store.load(name)))
+    if not store.names():
+        typer.echo(f"no profiles in {store.folder}; learn one with: calm profile learn NAME RATINGS --images DIR")
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Say what a profile rests on, and how far it may be trusted."""
+    from calm.personal.store import Store
+
+    profile = Store().load(name)
+    typer.echo(_line(profile))
+    typer.echo(verdict(profile))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Delete a profile."""
+    from calm.personal.store import Store
+
+    Store().remove(name)
+
+
+@app.command()
+def export(
+    name: Name, output: Annotated[Path, typer.Argument(metavar="FILE", help="A new zip file.", dir_okay=False)]
+) -> None:
+    """Write a profile into a file, to take it elsewhere."""
+    from calm.personal.store import Store
+
+    Store().export(name, output)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What calm profile export wrote.", exists=True, dir_okay=False)
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
+    ] = None,
+) -> None:
+    """Take in a profile that was exported."""
+    from calm.personal.store import Store
+
+    typer.echo(_line(Store().bring(source, name)))
+
+
+@app.command()
+def prior(
+    ratings: Annotated[
+        Path, typer.Argument(metavar="RATINGS", help="CSV or Parquet: person, photo, rating.", exists=True)
+    ],
+    images: Images,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from many people what is known of any person's taste beforehand.
+
+    Profiles of a model begin from the file tastes.safetensors in its folder, which this makes.
+    """
+    from calm.errors import UsageError
+
+    if output.exists():
+        raise UsageError(f"expected a new file, found one at {output}; name another, or remove it")
+    predictor = _open(model, device, Talk(verbose, quiet))
+    from calm.eval.piaa import learn_prior
+
+    learn_prior(predictor, images, ratings).save(output)
+
+
+def _learn(
+    name: str,
+    ratings: Path,
+    images: Path,
+    scale: tuple[float, float] | None,
+    model: str,
+    device: str | None,
+    talk: Talk,
+    *,
+    add: bool,
+) -> None:
+    from calm.errors import UsageError
+    from calm.personal.profile import check_name
+    from calm.personal.store import Store
+
+    check_name(name)
+    store = Store()
+    before = store.load(name) if add else None
+    if not add and name in store.names():
+        raise UsageError(f"expected a new name, found a profile {name!r}; use: calm profile update, or remove it")
+    predictor = _open(model, device, talk)
+    from calm.profiles import learn_profile
+
+    profile, failed = learn_profile(predictor, _prior(model), name, images, ratings, scale, before)
+    for row in failed:
+        talk.say(f"left out {row['path']}: {row['error']}")
+    store.save(profile)
+    typer.echo(_line(profile))
+    typer.echo(verdict(profile))
+
+
+def verdict(profile: Profile) -> str:
+    """How far a profile may be trusted, in words."""
+    told = profile.trust
+    if told is None:
+        return "Too few ratings, or all alike: nothing can be said of how well it predicts others. Rate more photos."
+    figures = f"SRCC {told.srcc:.2f} ({told.low:.2f} to {told.high:.2f}), the general score {told.generic:.2f}"
+    if told.helps:
+        return f"It predicts ratings left out better than the general score does: {figures}."
+    return f"It is not yet surely better than the general score: {figures}. Rate more photos."
+
+
+def _line(profile: Profile) -> str:
+    low, high = profile.scale
+    count = len(profile.ratings)
+    return f"{profile.name}  {count} photos rated on {low:g}–{high:g}, {profile.model} {profile.model_sha256[:12]}"
+
+
+def _prior(model: str):  # noqa: ANN202 - imported late
+    from calm.personal.prior import PRIOR, Prior
+    from calm.predictor import model_dir
+
+    return Prior.load(model_dir(model) / PRIOR)
+
+
+def _open(model: str, device: str | None, talk: Talk):  # noqa: ANN202 - as in calm eval
+    talk.begin()
+    return open_model(model, device, talk)

@@ -1,0 +1,104 @@
+"""Profiles through a model: from tables of ratings to what is learnt, and from photos to personal scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calm.engine import Engine, Model, Result, Task, describe_task
+from calm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from calm.data.images import Photo
+    from calm.personal.prior import Prior, Shown
+    from calm.personal.profile import Profile
+
+STARS = ((1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
+"""Scales of ratings in use, the first that holds all of a person's is taken where none is named."""
+Failed = list[dict[str, str]]
+
+
+def personal_task(profile: Profile, prior: Prior) -> Task:
+    """Personal scores."""
+
+    def task(model: Model, photos: list[Photo]) -> list[Result]:
+        _belongs(profile, model)
+        return [Result(score, profile=profile.name) for score in profile.scores(prior, _shown(model.describe(photos)))]
+
+    return task
+
+
+def learn_profile(
+    model: Model,
+    prior: Prior,
+    name: str,
+    images: str | Path,
+    ratings: str | Path,
+    scale: tuple[float, float] | None = None,
+    before: Profile | None = None,
+) -> tuple[Profile, Failed]:
+    """A profile from a table of one person's ratings, and the photos that could not be used.
+
+    Args:
+        images: folder that the photos' names are relative to.
+        ratings: table; the first column names the photo, the second its rating.
+        scale: lowest and highest rating there could be; None for that of ``before``, or else the first of :data:`STARS`
+            that holds them all.
+        before: a profile to add to.
+
+    Raises:
+        DataError: for a table that cannot be used, or where no photo could be read.
+        UsageError: for ratings outside of the scale, or a profile of another model.
+    """
+    from calm.data.datasets.folder import locate, read_labels
+    from calm.personal.profile import Profile
+
+    if before is not None:
+        _belongs(before, model)
+    labels = dict(read_labels(ratings))
+    if scale is None:
+        scale = before.scale if before else _guess(list(labels.values()))
+    located = locate(images, list(labels))
+    failed = [{"path": name, "error": f"not found below {images}"} for name, path in located.items() if path is None]
+    given = {str(path): labels[name] for name, path in located.items() if path is not None}
+    hashes, values, seen = [], [], []
+    for answer in Engine(model).answers(list(given), describe_task()):
+        if answer.result is None or answer.sha256 is None:
+            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
+            continue
+        hashes.append(answer.sha256)
+        values.append(given[answer.path])
+        seen.append((answer.result.score, answer.result.features))
+    if not seen:
+        first = f", such as {failed[0]['path']}: {failed[0]['error']}" if failed else ""
+        raise DataError(f"expected rated photos below {images}, found none of {len(labels)} that can be used{first}")
+    about = (model.name, model.sha256)
+    return Profile.learn(name, about, prior, hashes, _shown(seen), values, scale, before), failed
+
+
+def _belongs(profile: Profile, model: Model) -> None:
+    """Raise :class:`UsageError` for a profile that was learnt with another model."""
+    if profile.model_sha256 != model.sha256:
+        own, other = model.sha256[:12], profile.model_sha256[:12]
+        raise UsageError(
+            f"expected a profile of the model {own}, found {profile.name} of {other}; remove it and learn it anew"
+        )
+
+
+def _guess(values: Sequence[float]) -> tuple[float, float]:
+    least, most = min(values), max(values)
+    fits = [(low, high) for low, high in STARS if low <= least and most <= high]
+    if not fits:
+        raise UsageError(f"expected ratings on a known scale, found {least:g}–{most:g}; give --scale LOW HIGH")
+    return fits[0]
+
+
+def _shown(seen: Sequence[tuple]) -> Shown:
+    """Scores and features of photos as learners read them."""
+    import numpy as np
+
+    from calm.personal.prior import Shown
+
+    features = np.stack([features for _, features in seen]).astype(float)
+    return Shown(features, np.array([score.value for score, _ in seen]))

@@ -1,0 +1,138 @@
+"""``calm profile`` and ``calm score --profile``, from tables of ratings to rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import BrightModel
+from PIL import Image
+from test_cli import calm
+
+from calm.cli import running
+
+
+@pytest.fixture(autouse=True)
+def profiles(tmp_path, monkeypatch) -> Path:
+    """A model in place of the packaged one, and a folder of profiles of this test's own."""
+    monkeypatch.setattr(running, "load_model", lambda name, device: BrightModel())
+    monkeypatch.setenv("CALM_PROFILES", str(tmp_path / "profiles"))
+    return tmp_path / "profiles"
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A model's folder with what is known of people's tastes: some like it bright, some dark, learnt from a table."""
+    photos, folder = tmp_path / "rated", tmp_path / "model"
+    photos.mkdir()
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    rng = np.random.default_rng(0)
+    lines = ["person,photo,rating"]
+    for value in range(20, 240, 12):
+        Image.fromarray(np.full((10, 10, 3), value, np.uint8)).save(photos / f"{value}.png")
+        for person in range(10):
+            liked = value / 255 if person % 2 else 1 - value / 255
+            lines.append(f"{person},{value}.png,{1 + 4 * liked + rng.normal(0, 0.2):.2f}")
+    (tmp_path / "many.csv").write_text("\n".join(lines))
+    prior = folder / "tastes.safetensors"
+    assert calm("profile", "prior", tmp_path / "many.csv", "--images", photos, "--output", prior, "-q") == 0
+    return folder
+
+
+def rated(folder: Path, ratings: dict[int, float]) -> Path:
+    """A table of one person's ratings, and its photos."""
+    folder.mkdir(exist_ok=True)
+    for value in ratings:
+        Image.fromarray(np.full((12, 12, 3), value, np.uint8)).save(folder / f"{value}.png")
+    table = folder / "ratings.csv"
+    table.write_text("file,rating\n" + "".join(f"{value}.png,{rating}\n" for value, rating in ratings.items()))
+    return table
+
+
+DARK = {30: 5, 60: 4, 90: 4, 130: 3, 170: 2, 200: 2, 230: 1}
+"""Stars of a person who likes it dark."""
+
+
+def scores(capsys, *arguments: object) -> list[dict]:
+    capsys.readouterr()
+    assert calm("score", *arguments, "--format", "jsonl", "-q") == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_from_ratings_to_personal_scores(model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("ann  7 photos rated on 1–5, bright") and "better than the general score does" in said
+    photos = [folder / "30.png", folder / "200.png"]
+    plain = scores(capsys, *photos, "--model", model)
+    own = scores(capsys, *photos, "--model", model, "--profile", "ann")
+    assert plain[0]["score"] < plain[1]["score"] and own[0]["score"] > own[1]["score"]
+    assert [row["profile"] for row in plain + own] == [None, None, "ann", "ann"]
+    assert all(sum(row["distribution"]) == pytest.approx(1) and row["score_std"] > 0 for row in own)
+
+
+def test_profiles_are_listed_updated_moved_and_removed(model, tmp_path, capsys):
+    assert calm("profile", "list") == 0
+    assert "no profiles in" in capsys.readouterr().out
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    learn = ("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q")
+    assert calm(*learn) == 0
+    assert calm(*learn) == 2
+    assert "found a profile 'ann'" in capsys.readouterr().err
+    more = rated(tmp_path / "more", {40: 5, 220: 1, 100: 4})
+    assert calm("profile", "update", "ann", more, "--images", tmp_path / "more", "--model", model, "-q") == 0
+    assert "ann  10 photos" in capsys.readouterr().out
+    assert calm("profile", "export", "ann", tmp_path / "ann.zip") == 0
+    assert calm("profile", "remove", "ann") == 0
+    assert calm("profile", "show", "ann") == 2
+    assert "expected a profile among none yet, found 'ann'" in capsys.readouterr().err
+    assert calm("profile", "import", tmp_path / "ann.zip", "--name", "anna") == 0
+    capsys.readouterr()
+    assert calm("profile", "list") == 0
+    assert capsys.readouterr().out.startswith("anna  10 photos")
+    assert calm("profile", "show", "anna") == 0
+    assert "SRCC" in capsys.readouterr().out
+
+
+def test_what_cannot_be_used_is_left_out_and_told(model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    (folder / "30.png").write_bytes(b"no photo")
+    (folder / "60.png").unlink()
+    assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model) == 0
+    captured = capsys.readouterr()
+    assert "ann  5 photos" in captured.out
+    assert captured.err.count("calm: left out") == 2 and "60.png: not found below" in captured.err
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*(f"{value}.png" for value in DARK if value != 60), "ratings.csv"]
+    )
+
+
+def test_wrong_usage_keeps_nothing(model, profiles, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    learn = ("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q")
+    assert calm(*learn, "--scale", "0", "3") == 2
+    assert "expected ratings on a scale of 0–3, found 5" in capsys.readouterr().err
+    (model / "tastes.safetensors").unlink()
+    assert calm(*learn) == 2
+    assert "make it with: calm profile prior" in capsys.readouterr().err
+    assert not profiles.exists() or not list(profiles.iterdir())
+
+
+def test_a_profile_of_another_model_is_refused(model, profiles, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
+    facts = json.loads((profiles / "ann" / "profile.json").read_text())
+    (profiles / "ann" / "profile.json").write_text(json.dumps(facts | {"model_sha256": "c" * 64}))
+    assert calm("score", folder, "--model", model, "--profile", "ann", "-q") == 2
+    assert "expected a profile of the model bbbbbbbbbbbb" in capsys.readouterr().err
+    assert calm("score", folder, "--model", model, "--profile", "bob", "-q") == 2
+    assert "expected a profile among ann, found 'bob'" in capsys.readouterr().err
