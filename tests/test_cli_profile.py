@@ -136,3 +136,19 @@ def test_a_profile_of_another_model_is_refused(model, profiles, tmp_path, capsys
     assert "expected a profile of the model bbbbbbbbbbbb" in capsys.readouterr().err
     assert calm("score", folder, "--model", model, "--profile", "bob", "-q") == 2
     assert "expected a profile among ann, found 'bob'" in capsys.readouterr().err
+
+
+def test_photos_to_rate_next_are_those_that_differ_most(model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    table = rated(folder, DARK)
+    capsys.readouterr()
+    assert calm("profile", "next", folder, "--count", "2", "--model", model, "-q") == 0
+    assert {Path(path).name for path in capsys.readouterr().out.split()} == {"30.png", "230.png"}, "both ends"
+    assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
+    Image.fromarray(np.full((9, 9, 3), 120, np.uint8)).save(folder / "new.png")
+    (folder / "torn.png").write_bytes(b"no photo")
+    capsys.readouterr()
+    assert calm("profile", "next", folder, "--profile", "ann", "--model", model) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{folder / 'new.png'}\n", "the others are rated already"
+    assert "left out" in captured.err and "torn.png" in captured.err

@@ -14,6 +14,7 @@ from calm.errors import UsageError, WeightsError
 from calm.personal.prior import Prior, Shown
 from calm.personal.profile import Profile
 from calm.personal.store import Store
+from calm.personal.telling import most_telling
 
 MODEL = ("bright", "b" * 64)
 
@@ -133,3 +134,21 @@ def test_what_is_no_profile_is_not_taken_in(tmp_path):
         with pytest.raises(WeightsError, match="expected a"):
             store.bring(tmp_path / f"{name}.zip")
     assert store.names() == []
+
+
+def test_the_most_telling_photos_teach_more_than_others(prior):
+    """Chosen for what is unknown of this person, they leave less unknown than photos drawn at random."""
+    photos, _ = shown(11, 80)
+    read = prior.read(photos)
+    nobody = np.zeros((0, read.shape[1]))
+
+    def unknown(chosen) -> float:
+        _, uncertain = prior.person(read[chosen], np.zeros(len(chosen)))
+        return float(np.einsum("nd,de,ne->n", read, uncertain, read).mean())
+
+    chosen = most_telling(prior, nobody, read, 5)
+    rng = np.random.default_rng(0)
+    assert unknown(chosen) < np.mean([unknown(rng.permutation(80)[:5]) for _ in range(50)])
+    assert len(set(most_telling(prior, read[chosen], read, 100))) == 80
+    spread = np.einsum("nd,de,ne->n", read, prior.tastes.covariance, read)
+    assert chosen[0] == spread.argmax()

@@ -77,6 +77,37 @@ def learn_profile(
     return Profile.learn(name, about, prior, hashes, _shown(seen), values, scale, before), failed
 
 
+def rate_next(
+    model: Model, prior: Prior, photos: Sequence[str], count: int, profile: Profile | None = None
+) -> tuple[list[str], Failed]:
+    """Paths of the photos whose rating would tell most about a person, and the photos that could not be read.
+
+    Args:
+        profile: what is known of the person; None for somebody new. Photos that it rests on are not named again.
+    """
+    import numpy as np
+
+    from calm.personal.profile import DIGITS
+    from calm.personal.telling import most_telling
+
+    if profile is not None:
+        _belongs(profile, model)
+    known = set(profile.photos) if profile else set()
+    paths, seen, failed = [], [], []
+    for answer in Engine(model).answers(list(photos), describe_task()):
+        if answer.result is None or answer.sha256 is None:
+            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
+        elif answer.sha256[:DIGITS] not in known:
+            known.add(answer.sha256[:DIGITS])
+            paths.append(answer.path)
+            seen.append((answer.result.score, answer.result.features))
+    if not seen:
+        return [], failed
+    candidates = prior.read(_shown(seen))
+    rated = profile.read if profile else np.zeros((0, candidates.shape[1]))
+    return [paths[i] for i in most_telling(prior, rated, candidates, count)], failed
+
+
 def _belongs(profile: Profile, model: Model) -> None:
     """Raise :class:`UsageError` for a profile that was learnt with another model."""
     if profile.model_sha256 != model.sha256:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
-from calm.cli.running import Talk, open_model
+from calm.cli.options import DEFAULT_MODEL, Device, Model, Paths, Quiet, Verbose
+from calm.cli.running import Talk, find, open_model
 
 if TYPE_CHECKING:
     from calm.personal.profile import Profile
@@ -93,6 +93,35 @@ def show(name: Name) -> None:
     profile = Store().load(name)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
+
+
+@app.command("next")
+def next_(
+    paths: Paths,
+    name: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="Somebody new, if not given.", show_default=False),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="So many photos at most.")] = 10,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Name the photos that it tells most to rate next, one path a line."""
+    from calm.personal.store import Store
+
+    talk = Talk(verbose, quiet)
+    profile = Store().load(name) if name else None
+    photos, _ = find(paths)
+    predictor = _open(model, device, talk)
+    from calm.profiles import rate_next
+
+    chosen, failed = rate_next(predictor, _prior(model), list(photos), count, profile)
+    for row in failed:
+        talk.say(f"left out {row['path']}: {row['error']}")
+    for path in chosen:
+        typer.echo(path)
 
 
 @app.command()
