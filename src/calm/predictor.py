@@ -23,6 +23,7 @@ from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.memory import keep_freed_memory
 from calm.model.checkpoint import load, load_tokenizer
+from calm.model.judge import JUDGE, second_judge
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
@@ -63,14 +64,14 @@ class Seen:
     """What is seen on a batch of photos.
 
     Attributes:
-        frames: branch tokens of the frame alone, which the score is read from, in each of the model's looks at it.
+        opinions: on the frame alone, one for each of the model's looks at it: (B, 10) probabilities of the scores.
         tokens: branch tokens of all views, with measurements.
         measures: (B, config.measures), standardised.
         maps: of the main subjects, (B, h, w), or None where nothing can find them.
         cues: in natural units, of each photo.
     """
 
-    frames: list[dict[str, Tensor]]
+    opinions: list[Tensor]
     tokens: dict[str, Tensor]
     measures: Tensor
     maps: np.ndarray | None
@@ -85,6 +86,7 @@ class Predictor:
         processor: of that model.
         name, sha256: stand in every output row.
         trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
+        second: another judge of the scores, of the looks after the first; see :mod:`calm.model.judge`.
         calibration: what :mod:`calm.train.calibrate` found: how sure is sure, and which reader to trust.
     """
 
@@ -99,11 +101,13 @@ class Predictor:
         calibration: dict[str, Any] | None = None,
         trained_on: frozenset[str] | None = None,
         device: str | None = None,
+        second: CalmForConditionalGeneration | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         shares_encoder = same_encoder(model.config)  # before adapters are folded into it
         model.merge_adapters()
         self.model = model.eval().requires_grad_(False).to(self.device)
+        self.second = second.eval().requires_grad_(False).to(self.device) if second else None
         self.processor = processor
         self.chat = processor.chat
         self.name, self.sha256 = name, sha256
@@ -138,9 +142,14 @@ class Predictor:
         calibration = json.loads(path.read_text()) if path.is_file() else None
         path = folder / "trained_on.txt"
         trained_on = frozenset(path.read_text().split()) if path.is_file() else None
-        predictor = cls(model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device)
+        judge = folder / JUDGE
+        second = second_judge(model, judge) if judge.is_file() else None
+        predictor = cls(
+            model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device, second
+        )
         if dtype is None and kind == "cpu" and fast != torch.float32:
-            predictor.model.vision.hasten(fast, STEADY)
+            for each in filter(None, (predictor.model, second)):
+                each.vision.hasten(fast, STEADY)
         return predictor
 
     # ------------------------------------------------------------------------------------------------ seeing
@@ -175,20 +184,21 @@ class Predictor:
         told = torch.from_numpy(measures).to(self.device)
         tokens = self.model.align(whole, crops, mask, told, adapted=adapted)
         frame = self.model.align(whole, adapted=adapted, branches=self._score_branches)
-        return Seen([frame, *self._other_looks(views[:, :1])], tokens, told, maps, cues)
+        return Seen([self._opinion(frame), *self._other_looks(views[:, :1])], tokens, told, maps, cues)
 
     @property
     def _score_branches(self) -> list[str] | None:
         """Branches that the score is read from; None for all."""
         return self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
 
-    def _other_looks(self, views: Tensor) -> list[dict[str, Tensor]]:
-        """Branch tokens that the score is read from, of frames (B, 1, 3, S, S) in the model's looks but the first."""
-        return [self._frame(look(views, name)) for name in self.model.config.looks[1:]]
+    def _other_looks(self, views: Tensor) -> list[Tensor]:
+        """Opinions on frames (B, 1, 3, S, S) in the looks but the first, by the second judge if there is one."""
+        return [self._judge(look(views, name), self.second) for name in self.model.config.looks[1:]]
 
-    def _frame(self, views: Tensor) -> dict[str, Tensor]:
-        branches = self._score_branches
-        return self.model.align(**self.model.encode(views, branches=branches), branches=branches)
+    def _judge(self, views: Tensor, judge: CalmForConditionalGeneration | None = None) -> Tensor:
+        """Opinion on frames (B, 1, 3, S, S): (B, 10)."""
+        judge, branches = judge or self.model, self._score_branches
+        return self._opinion(judge.align(**judge.encode(views, branches=branches), branches=branches), judge)
 
     # ------------------------------------------------------------------------------------------------ answers
 
@@ -196,7 +206,7 @@ class Predictor:
     def score(self, photos: Sequence[Photo]) -> list[Score]:
         """Scores from the whole frame, in one forward pass for the batch for each of the model's looks."""
         views = self.whole_views(photos)
-        return self.read_scores([self._frame(views), *self._other_looks(views)])
+        return self.read_scores([self._judge(views), *self._other_looks(views)])
 
     @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
@@ -204,19 +214,17 @@ class Predictor:
         views, mfam = self.whole_views(photos), self.model.mfam
         branches = self._score_branches
         seen = self.model.encode(views, branches=branches)
-        scores = self.read_scores([self.model.align(**seen, branches=branches), *self._other_looks(views)])
+        own = self._opinion(self.model.align(**seen, branches=branches))
+        scores = self.read_scores([own, *self._other_looks(views)])
         told, exists = mfam.raw_statistics(mfam.source("statistics", seen["whole"], seen.get("adapted")).float())
         if self.model.config.statistics:
             told = mfam.statistics.standard(told, exists)
         return list(zip(scores, told.cpu().numpy(), strict=True))
 
     @torch.inference_mode()
-    def read_scores(self, frames: Sequence[dict[str, Tensor]]) -> list[Score]:
-        """Scores of photos by the branch tokens of their whole frames in each look: the mean of what each says.
-
-        The distribution over 1 … 10 is the language model's, the heads' or a mixture, as calibration found best.
-        """
-        distribution = torch.stack([self._distribution(tokens) for tokens in frames]).mean(dim=0).cpu()
+    def read_scores(self, opinions: Sequence[Tensor]) -> list[Score]:
+        """Scores of photos: the mean of what is said of each look at them."""
+        distribution = torch.stack(list(opinions)).mean(dim=0).cpu()
         scores = SCORES.double()
         means = distribution @ scores
         spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()
@@ -226,12 +234,15 @@ class Predictor:
             for mean, spread, row in zip(means.tolist(), spreads.tolist(), rows, strict=True)
         ]
 
-    def _distribution(self, tokens: dict[str, Tensor]) -> Tensor:
-        """(B, 10), float64."""
-        share = self.calibration["score_heads"]
-        distribution = share * self.model.heads(tokens)["score"].double().softmax(dim=1)
+    def _opinion(self, tokens: dict[str, Tensor], judge: CalmForConditionalGeneration | None = None) -> Tensor:
+        """(B, 10), float64: probabilities of 1 … 10 by the branch tokens of whole frames.
+
+        The language model's, the heads' or a mixture, as calibration found best.
+        """
+        judge, share = judge or self.model, self.calibration["score_heads"]
+        distribution = share * judge.heads(tokens)["score"].double().softmax(dim=1)
         if share < 1:
-            distribution = distribution + (1 - share) * score_distribution(self.model, self.chat, join(tokens)).double()
+            distribution = distribution + (1 - share) * score_distribution(judge, self.chat, join(tokens)).double()
         return distribution
 
     @torch.inference_mode()
@@ -247,7 +258,7 @@ class Predictor:
         if unknown:
             known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
             raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
-        scores, seeds = self.read_scores(seen.frames), [int(photo.sha256[:12], 16) for photo in photos]
+        scores, seeds = self.read_scores(seen.opinions), [int(photo.sha256[:12], 16) for photo in photos]
         facts = self._facts(photos, seen, scores) if self.model.config.notes else [None] * len(photos)
         spoken = []
         for kind in kinds:
@@ -333,7 +344,7 @@ class Predictor:
             ]
             for photo, remedies in zip(photos, self._remedies(seen.tokens, heads), strict=True)
         ]
-        return list(zip(self.read_scores(seen.frames), answers, strict=True))
+        return list(zip(self.read_scores(seen.opinions), answers, strict=True))
 
     def _remedies(self, tokens: dict[str, Tensor], heads: dict[str, Tensor]) -> list[list[tuple[int, float, float]]]:
         """For each photo (index of the class, confidence, severity) of every remedy, surest first."""

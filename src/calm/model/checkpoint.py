@@ -8,6 +8,7 @@ model stays small. A folder written by ``save_pretrained`` holds everything and 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from calm.chat import TEMPLATE
 from calm.errors import WeightsError
+from calm.model.compact import pack, unpack
 from calm.model.configuration import CalmConfig
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.precision import fast_dtype
@@ -105,10 +107,14 @@ def save_trained(
     folder: str | Path,
     tokenizer: PreTrainedTokenizerBase | None = None,
     dtype: torch.dtype = torch.float32,
+    compact: Sequence[str] = (),
 ) -> None:
     """Write a trained folder, parameters in ``dtype``, measured constants as they are.
 
     Each file is complete or absent.
+
+    Args:
+        compact: prefixes of matrices that are kept in eight bits, such as ``mfam.qformers.``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,14 +126,14 @@ def save_trained(
         model.config.save_pretrained(scratch)
         if tokenizer is not None:
             tokenizer.save_pretrained(scratch)
-        save_file(state, Path(scratch) / TRAINED, metadata={"format": "pt"})
+        save_file(pack(state, compact), Path(scratch) / TRAINED, metadata={"format": "pt"})
         for path in Path(scratch).iterdir():
             path.replace(folder / path.name)
 
 
 def load_trained(model: CalmForConditionalGeneration, path: str | Path) -> None:
     """Put the tensors of a trained file into ``model``. Raises :class:`WeightsError` when they do not fit exactly."""
-    state, wanted = load_file(path), trained_state(model)
+    state, wanted = unpack(load_file(path)), trained_state(model)
     wrong = sorted(set(state) ^ set(wanted)) or sorted(n for n in wanted if state[n].shape != wanted[n].shape)
     if wrong:
         raise WeightsError(
