@@ -76,7 +76,7 @@ def test_a_second_judge_reads_the_second_look(parts, tmp_path):
     seen = photos()
     closer = [photo(look_at(each.pixels, "closer"), i) for i, each in enumerate(seen)]
     alone = values(whole, seen)
-    save_judge(other / TRAINED, whole / JUDGE)
+    save_judge([other / TRAINED], whole / JUDGE)
     both = values(whole, seen)
     expected = (values(one, seen) + values(other, closer)) / 2
     assert np.allclose(both, expected, atol=0.01), "pixels of a look are rounded where it is made of pixels"
@@ -85,7 +85,7 @@ def test_a_second_judge_reads_the_second_look(parts, tmp_path):
 
 def test_the_encoder_below_is_shared(parts, tmp_path):
     folder = write_model(tmp_path / "whole", parts, 1, ["frame", "closer"])
-    save_judge(write_model(tmp_path / "other", parts, 2, ["frame"]) / TRAINED, folder / JUDGE)
+    save_judge([write_model(tmp_path / "other", parts, 2, ["frame"]) / TRAINED], folder / JUDGE)
     predictor = Predictor.load(folder, dtype=torch.float32)
     assert predictor.second.vision.model is predictor.model.vision.model
     assert predictor.second.language_model is predictor.model.language_model
@@ -124,3 +124,12 @@ def test_a_packed_model_says_nearly_the_same(parts, tmp_path):
     packed = write_model(tmp_path / "packed", parts, 1, ["frame"], compact=("mfam.",))
     assert (packed / TRAINED).stat().st_size < 0.8 * (plain / TRAINED).stat().st_size
     assert np.allclose(values(plain, photos()), values(packed, photos()), atol=0.02)
+
+
+def test_of_several_runs_the_judge_is_the_mean(parts, tmp_path):
+    runs = [write_model(tmp_path / str(seed), parts, seed, ["frame"]) / TRAINED for seed in (1, 2)]
+    save_judge(runs, tmp_path / JUDGE)
+    one, other, mean = (load_file(path) for path in (*runs, tmp_path / JUDGE))
+    assert set(mean) == {name for name in one if name.startswith(OWN)}
+    for name, value in mean.items():
+        torch.testing.assert_close(value.float(), (one[name] + other[name]) / 2, rtol=0.01, atol=1e-3)

@@ -33,6 +33,17 @@ def train(
             show_default=False,
         ),
     ] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--judge",
+            metavar="FILE",
+            help="The calm.safetensors of another run, to judge scores beside this one; of several, their mean.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -43,7 +54,7 @@ def train(
     Talk(max(verbose, int(not quiet)), quiet).begin()
     from calm.train.run import train as run
 
-    typer.echo(run(recipe, list(overrides or []), init))
+    typer.echo(run(recipe, list(overrides or []), init, judge or []))
 
 
 def models(

@@ -9,6 +9,7 @@ from two looks at the frame anyway (:mod:`calm.data.looks`), a second judge for 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -32,10 +33,16 @@ def judge_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor]:
     return {name: value for name, value in trained_state(model).items() if name.startswith(OWN)}
 
 
-def save_judge(trained: str | Path, path: str | Path) -> None:
-    """Take the judge out of a trained file, in the number formats that it has there."""
-    state = {name: value for name, value in unpack(load_file(trained)).items() if name.startswith(OWN)}
-    save_file(state, path, metadata={"format": "pt"})
+def save_judge(trained: Sequence[str | Path], path: str | Path) -> None:
+    """Take the judge out of a trained file, or the mean of several.
+
+    The mean is for runs that went on from the same weights (model soups, Wortsman et al., ICML 2022).
+    """
+    states = [unpack(load_file(each)) for each in trained]
+    mean = {n: torch.stack([s[n].float() for s in states]).mean(dim=0) for n in states[0] if n.startswith(OWN)}
+    measured = ("centre", "spread")
+    kept = {n: (v if n.endswith(measured) else v.to(torch.bfloat16)).contiguous() for n, v in mean.items()}
+    save_file(kept, path, metadata={"format": "pt"})
 
 
 def second_judge(model: CalmForConditionalGeneration, path: str | Path) -> CalmForConditionalGeneration:

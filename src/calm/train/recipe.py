@@ -84,6 +84,9 @@ class Recipe(_Strict):
     stages: list[Stage]
     output: Path = Field(description="folder for checkpoints, metrics and the trained model")
     save_every: float = Field(180.0, description="seconds between checkpoints")
+    compact: list[str] = Field(
+        default_factory=list, description="prefixes of matrices that the trained model keeps in eight bits on disk"
+    )
     threads: int = Field(0, description="threads of the mathematics library; 0 leaves its default")
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,20 @@ def fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Path | None = None) -> Path:
+def train(
+    recipe: str | Path,
+    overrides: list[str] | None = None,
+    init: str | Path | None = None,
+    judges: Sequence[str | Path] = (),
+) -> Path:
     """Train a recipe from the beginning or from where it was interrupted; returns the trained folder.
 
     Args:
         init: trained tensors to begin with (``calm.safetensors`` of the same configuration), instead of random ones.
+        judges: the same of other runs; their mean becomes the second judge of scores (:mod:`calm.model.judge`).
     """
     from calm.model.checkpoint import load_trained
+    from calm.model.judge import JUDGE, save_judge
 
     keep_freed_memory()
     spec = load_recipe(recipe, overrides)
@@ -84,7 +92,9 @@ def train(recipe: str | Path, overrides: list[str] | None = None, init: str | Pa
     )
     trainer.run(spec.stages)
     final = spec.output / "model"
-    save_trained(model, final, chat.tokenizer, torch.bfloat16)
+    save_trained(model, final, chat.tokenizer, torch.bfloat16, spec.compact)
+    if judges:
+        save_judge(judges, final / JUDGE)
     _finish(final, spec, context, model, chat)
     return final
 
