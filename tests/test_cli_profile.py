@@ -90,13 +90,13 @@ def test_profiles_are_listed_updated_moved_and_removed(model, tmp_path, capsys):
     assert "ann  10 photos" in capsys.readouterr().out
     assert calm("profile", "export", "ann", tmp_path / "ann.zip") == 0
     assert calm("profile", "remove", "ann") == 0
-    assert calm("profile", "show", "ann") == 2
+    assert calm("profile", "show", "ann", "--model", model) == 2
     assert "expected a profile among none yet, found 'ann'" in capsys.readouterr().err
     assert calm("profile", "import", tmp_path / "ann.zip", "--name", "anna") == 0
     capsys.readouterr()
     assert calm("profile", "list") == 0
     assert capsys.readouterr().out.startswith("anna  10 photos")
-    assert calm("profile", "show", "anna") == 0
+    assert calm("profile", "show", "anna", "--model", model) == 0
     assert "SRCC" in capsys.readouterr().out
 
 

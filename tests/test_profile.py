@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from calm.personal.prior import Prior, Shown
 from calm.personal.profile import Profile
 from calm.personal.store import Store
 from calm.personal.telling import most_telling
+from calm.personal.traits import TRAITS, leanings
 
 MODEL = ("bright", "b" * 64)
 
@@ -152,3 +154,20 @@ def test_the_most_telling_photos_teach_more_than_others(prior):
     assert len(set(most_telling(prior, read[chosen], read, 100))) == 80
     spread = np.einsum("nd,de,ne->n", read, prior.tastes.covariance, read)
     assert chosen[0] == spread.argmax()
+
+
+def test_a_profile_says_what_the_person_likes(prior):
+    """Somebody who likes the second feature and not the third, beside a general score that knows the first alone."""
+    photos, _ = shown(12, 400)
+    values = np.zeros((400, len(TRAITS)))
+    values[:, TRAITS.index("rich colour")] = photos.features[:, 1]
+    values[:, TRAITS.index("photos with snow")] = 7 * photos.features[:, 2]
+    values[:, TRAITS.index("fine detail")] = photos.features[:, 0]
+    known = replace(prior, reference=prior.read(photos), traits=values)
+    ratings = 5.5 + photos.features @ np.array([0.8, 1.0, -0.6, 0, 0, 0])
+    weights, _ = known.person(known.read(photos), ratings)
+    found = {each.trait: each.points for each in leanings(known, weights)}
+    assert list(found) == ["rich colour", "photos with snow"], "detail is what the general score likes already"
+    assert found["rich colour"] == pytest.approx(1.0, abs=0.15), "a little of each stands in the other by chance"
+    assert found["photos with snow"] == pytest.approx(-0.6, abs=0.15)
+    assert leanings(prior, weights) == [], "of photos without known traits nothing is said"

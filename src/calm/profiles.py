@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calm.engine import Engine, Model, Result, Task, describe_task
 from calm.errors import DataError, UsageError
@@ -25,6 +25,18 @@ def personal_task(profile: Profile, prior: Prior) -> Task:
     def task(model: Model, photos: list[Photo]) -> list[Result]:
         _belongs(profile, model)
         return [Result(score, profile=profile.name) for score in profile.scores(prior, _shown(model.describe(photos)))]
+
+    return task
+
+
+def traits_task() -> Task:
+    """Traits of photos (:data:`calm.personal.traits.TRAITS`) in place of features; of predictors that look closely."""
+    from calm.personal.traits import traits
+
+    def task(model: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401 - a predictor, which looks closely
+        seen = model.look(photos)
+        values = traits(seen.cues, model.model.heads(seen.tokens, seen.measures))
+        return [Result(score, features=row) for score, row in zip(model.score(photos), values, strict=True)]
 
     return task
 

@@ -20,6 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+SIDES = 5
+"""Traits that are shown as liked, and as disliked, at most."""
+BLOCK = 0.05
+"""Points that one block of a bar stands for."""
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 Ratings = Annotated[
     Path,
@@ -86,13 +91,23 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Name) -> None:
-    """Say what a profile rests on, and how far it may be trusted."""
+def show(name: Name, model: Model = DEFAULT_MODEL) -> None:
+    """Say what a profile rests on, how far it may be trusted, and what this person likes and dislikes."""
     from calm.personal.store import Store
+    from calm.personal.traits import leanings
 
     profile = Store().load(name)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
+    known = _prior(model)
+    found = leanings(known, known.person(profile.read, profile.ratings)[0])
+    for title, side in (("likes", found), ("dislikes", found[::-1])):
+        sign = 1 if title == "likes" else -1
+        for leaning in [each for each in side if each.points * sign > 0][:SIDES]:
+            bar = "█" * max(1, round(abs(leaning.points) / BLOCK))
+            typer.echo(f"{title:<9} {leaning.trait:<24} {leaning.points:+.2f}  {bar}")
+    if found:
+        typer.echo("(points on 1–10 for one standard deviation more, on top of what the general score says)")
 
 
 @app.command("next")

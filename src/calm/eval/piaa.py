@@ -27,6 +27,7 @@ from calm.eval.metrics import srcc
 from calm.personal.folds import folds
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
 from calm.personal.prior import Prior, Shown
+from calm.profiles import traits_task
 
 QUERIES = 10
 """Photos that are left to predict for every person, at least."""
@@ -67,7 +68,10 @@ def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Pr
     given, _ = read_ratings(ratings, images)
     seen, shown = _look(predictor, given, [])
     part = _part(given, seen, shown)
-    return Prior.learn(part.photos, part.people)
+    paths = sorted(seen, key=lambda path: seen[path])
+    known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "look") else []
+    rows = [answer.result.features for answer in known if answer.result and answer.result.features is not None]
+    return Prior.learn(part.photos, part.people, traits=np.stack(rows) if rows else None)
 
 
 def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]) -> tuple[dict[str, int], Shown]:

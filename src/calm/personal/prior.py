@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,12 @@ from calm.personal.tastes import Rated, Tastes
 
 PRIOR = "tastes.safetensors"
 """Name of the file in a model's folder."""
+GENERAL = 1
+"""Column of the general score in what a prior reads."""
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Prior:
         general: mean and spread of their general scores.
         level: mean rating, 1–10.
         tastes: over a constant, the general score, and the directions: 2 + width weights.
+        reference: (n, 2 + width) the photos that were learnt from, as :meth:`read` reads them.
+        traits: (n, …) traits of these photos, see :mod:`calm.personal.traits`; empty where they are not known.
     """
 
     centre: np.ndarray
@@ -51,15 +59,18 @@ class Prior:
     general: tuple[float, float]
     level: float
     tastes: Tastes
+    reference: np.ndarray = field(default_factory=_nothing)
+    traits: np.ndarray = field(default_factory=_nothing)
 
     @classmethod
-    def learn(cls, photos: Shown, people: Sequence[Rated], width: int = 32) -> Prior:
+    def learn(cls, photos: Shown, people: Sequence[Rated], width: int = 32, traits: np.ndarray | None = None) -> Prior:
         """From the ratings of other people.
 
         Args:
             photos: that they rated.
             people: for each, indices into ``photos`` and ratings, 1–10.
             width: directions at most.
+            traits: of the photos.
         """
         centre = photos.features.mean(axis=0)
         _, lengths, found = np.linalg.svd(photos.features - centre, full_matrices=False)
@@ -69,7 +80,7 @@ class Prior:
         blank = Tastes(np.zeros(0), np.zeros((0, 0)), 1.0)
         read = cls(centre, directions, general, level, blank).read(photos)
         tastes = Tastes.learn([(read[which], given - level) for which, given in people])
-        return cls(centre, directions, general, level, tastes)
+        return cls(centre, directions, general, level, tastes, read, _nothing() if traits is None else traits)
 
     def read(self, photos: Shown) -> np.ndarray:
         """A constant, the general score, and the directions: (n, 2 + width)."""
@@ -97,6 +108,8 @@ class Prior:
             "mean": self.tastes.mean,
             "covariance": self.tastes.covariance,
             "noise": np.array([self.tastes.noise]),
+            "reference": self.reference,
+            "traits": self.traits,
         }
         save_file({name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, path)
 
@@ -110,7 +123,10 @@ class Prior:
             found = {name: value.astype(float) for name, value in load_file(path).items()}
             tastes = Tastes(found["mean"], found["covariance"], float(found["noise"][0]))
             general = float(found["general"][0]), float(found["general"][1])
-            return cls(found["centre"], found["directions"], general, float(found["level"][0]), tastes)
+            level = float(found["level"][0])
+            return cls(
+                found["centre"], found["directions"], general, level, tastes, found["reference"], found["traits"]
+            )
         except (OSError, SafetensorError, KeyError) as error:
             raise WeightsError(
                 f"expected what is known of people's tastes at {path}, found: {error}; make it with: calm profile prior"

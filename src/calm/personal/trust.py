@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calm.personal.prior import Prior
+from calm.personal.prior import GENERAL, Prior
 
 LEAST = 5
 """Examples below which nothing can be said."""
 RESAMPLES = 1000
-GENERAL = 1
-"""Column of the general score in what a prior reads."""
 
 
 @dataclass(frozen=True)
