@@ -247,8 +247,9 @@ def test_training_gets_recipe_and_overrides_and_says_where_the_model_is(tmp_path
     asked = []
     monkeypatch.setattr(training, "train", lambda *arguments: asked.append(arguments) or tmp_path / "out")
     assert calm("train", recipe, "data.root=/photos", "seed=3") == 0
-    assert asked == [(recipe, ["data.root=/photos", "seed=3"], None)]
-    assert capsys.readouterr().out == f"{tmp_path / 'out'}\n"
+    assert calm("train", recipe, "--init", recipe, "--judge", recipe) == 0
+    assert asked == [(recipe, ["data.root=/photos", "seed=3"], None, []), (recipe, [], recipe, [recipe])]
+    assert capsys.readouterr().out == f"{tmp_path / 'out'}\n" * 2
 
 
 def test_models_are_listed_with_their_terms(tmp_path, capsys):
