@@ -161,13 +161,13 @@ def test_a_profile_says_what_the_person_likes(prior):
     photos, _ = shown(12, 400)
     values = np.zeros((400, len(TRAITS)))
     values[:, TRAITS.index("rich colour")] = photos.features[:, 1]
-    values[:, TRAITS.index("photos with snow")] = 7 * photos.features[:, 2]
+    values[:, TRAITS.index("snow")] = 7 * photos.features[:, 2]
     values[:, TRAITS.index("fine detail")] = photos.features[:, 0]
     known = replace(prior, reference=prior.read(photos), traits=values)
     ratings = 5.5 + photos.features @ np.array([0.8, 1.0, -0.6, 0, 0, 0])
     weights, _ = known.person(known.read(photos), ratings)
     found = {each.trait: each.points for each in leanings(known, weights)}
-    assert list(found) == ["rich colour", "photos with snow"], "detail is what the general score likes already"
+    assert list(found) == ["rich colour", "snow"], "detail is what the general score likes already"
     assert found["rich colour"] == pytest.approx(1.0, abs=0.15), "a little of each stands in the other by chance"
-    assert found["photos with snow"] == pytest.approx(-0.6, abs=0.15)
+    assert found["snow"] == pytest.approx(-0.6, abs=0.15)
     assert leanings(prior, weights) == [], "of photos without known traits nothing is said"

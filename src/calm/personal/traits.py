@@ -26,9 +26,21 @@ CUES = {
 }
 """Traits that are measured, and the cue that says so."""
 MOODS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
-SHOWN = ("child", "people", "dog", "grass", "water", "sea", "snow", "street", "mountain", "forest", "room")
-"""Things of :mod:`calm.words.things` that the model tells with some certainty."""
-TRAITS = (*CUES, *(f"a mood of {mood}" for mood in MOODS), *(f"photos with {name}" for name in SHOWN))
+SHOWN = {
+    "child": "children",
+    "people": "people",
+    "dog": "dogs",
+    "grass": "grass",
+    "water": "water",
+    "sea": "the sea",
+    "snow": "snow",
+    "street": "streets",
+    "mountain": "mountains",
+    "forest": "trees",
+    "room": "rooms",
+}
+"""Things of :mod:`calm.words.things` that the model tells with some certainty, and what they are called here."""
+TRAITS = (*CUES, *(f"a mood of {mood}" for mood in MOODS), *SHOWN.values())
 LEAST = 0.1
 """Correlation with a trait below which nothing is said of it."""
 
