@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ Failed = list[dict[str, str]]
 def personal_task(profile: Profile, prior: Prior) -> Task:
     """Personal scores."""
 
+    scores = profile.scorer(prior)
+
     def task(model: Model, photos: list[Photo]) -> list[Result]:
         _belongs(profile, model)
-        return [Result(score, profile=profile.name) for score in profile.scores(prior, _shown(model.describe(photos)))]
+        return [Result(score, profile=profile.name) for score in scores(_shown(model.describe(photos)))]
 
     return task
 
@@ -36,7 +38,8 @@ def traits_task() -> Task:
     def task(model: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401 - a predictor, which looks closely
         seen = model.look(photos)
         values = traits(seen.cues, model.model.heads(seen.tokens, seen.measures))
-        return [Result(score, features=row) for score, row in zip(model.score(photos), values, strict=True)]
+        scores = model.read_scores(seen.opinions)
+        return [Result(score, features=row) for score, row in zip(scores, values, strict=True)]
 
     return task
 
@@ -74,19 +77,13 @@ def learn_profile(
     located = locate(images, list(labels))
     failed = [{"path": name, "error": f"not found below {images}"} for name, path in located.items() if path is None]
     given = {str(path): labels[name] for name, path in located.items() if path is not None}
-    hashes, values, seen = [], [], []
-    for answer in Engine(model).answers(list(given), describe_task()):
-        if answer.result is None or answer.sha256 is None:
-            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
-            continue
-        hashes.append(answer.sha256)
-        values.append(given[answer.path])
-        seen.append((answer.result.score, answer.result.features))
+    seen = list(_described(model, list(given), failed))
     if not seen:
         first = f", such as {failed[0]['path']}: {failed[0]['error']}" if failed else ""
         raise DataError(f"expected rated photos below {images}, found none of {len(labels)} that can be used{first}")
-    about = (model.name, model.sha256)
-    return Profile.learn(name, about, prior, hashes, _shown(seen), values, scale, before), failed
+    hashes, values = [sha256 for _, sha256, _ in seen], [given[path] for path, _, _ in seen]
+    shown = _shown([described for *_, described in seen])
+    return Profile.learn(name, (model.name, model.sha256), prior, hashes, shown, values, scale, before), failed
 
 
 def rate_next(
@@ -105,19 +102,27 @@ def rate_next(
     if profile is not None:
         _belongs(profile, model)
     known = set(profile.photos) if profile else set()
-    paths, seen, failed = [], [], []
-    for answer in Engine(model).answers(list(photos), describe_task()):
-        if answer.result is None or answer.sha256 is None:
-            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
-        elif answer.sha256[:DIGITS] not in known:
-            known.add(answer.sha256[:DIGITS])
-            paths.append(answer.path)
-            seen.append((answer.result.score, answer.result.features))
+    paths, seen = [], []
+    failed: Failed = []
+    for path, sha256, described in _described(model, photos, failed):
+        if sha256[:DIGITS] not in known:
+            known.add(sha256[:DIGITS])
+            paths.append(path)
+            seen.append(described)
     if not seen:
         return [], failed
     candidates = prior.read(_shown(seen))
     rated = profile.read if profile else np.zeros((0, candidates.shape[1]))
     return [paths[i] for i in most_telling(prior, rated, candidates, count)], failed
+
+
+def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:
+    """Path, SHA-256, and score and features of each photo; those that cannot be read are added to ``failed``."""
+    for answer in Engine(model).answers(list(paths), describe_task()):
+        if answer.result is None or answer.sha256 is None:
+            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
+        else:
+            yield answer.path, answer.sha256, (answer.result.score, answer.result.features)
 
 
 def _belongs(profile: Profile, model: Model) -> None:

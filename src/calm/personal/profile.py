@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,21 @@ class Profile:
         told = trust(prior, reads, ratings)
         return cls(name, *model, scale, tuple(rows), reads.reshape(len(rows), -1), ratings, told)
 
-    def scores(self, prior: Prior, photos: Shown) -> list[Score]:
+    def scorer(self, prior: Prior) -> Callable[[Shown], list[Score]]:
         """Personal scores, 1–10, with how unsure they are: of this person's taste, and of any single rating."""
         weights, uncertain = prior.person(self.read, self.ratings)
-        read = prior.read(photos)
-        means = prior.predict(read, weights)
-        spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
-        return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+
+        def scores(photos: Shown) -> list[Score]:
+            read = prior.read(photos)
+            means = prior.predict(read, weights)
+            spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
+            return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+
+        return scores
+
+    def scores(self, prior: Prior, photos: Shown) -> list[Score]:
+        """:meth:`scorer`, for photos that are all there."""
+        return self.scorer(prior)(photos)
 
     def renamed(self, name: str) -> Profile:
         """The same under another name."""
