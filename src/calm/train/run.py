@@ -29,7 +29,7 @@ def new_model(spec: ModelSpec, seed: int) -> tuple[CalmForConditionalGeneration,
     tokenizer = load_tokenizer(spec.text)
     torch.manual_seed(seed)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.image_token)
-    model = build(spec.vision, spec.text, image_token_id=image_token_id, **spec.config)
+    model = build(spec.vision, spec.text, pyramid=spec.pyramid, image_token_id=image_token_id, **spec.config)
     return model, Chat(tokenizer, image_token_id, model.config.visual_tokens)
 
 

@@ -13,7 +13,7 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import mixed_precision
 from calm.readout import SCORES, score_distribution
 from calm.tasks.base import Context, Task, task_class
-from calm.train.loop import encode_batch
+from calm.train.loop import encode_batch, pyramid_outputs
 from calm.train.recipe import Stage
 
 
@@ -49,24 +49,29 @@ class Validator:
     def _measure(
         self, model: CalmForConditionalGeneration, name: str, samples: list[Sample], stage: Stage
     ) -> dict[str, float]:
-        outputs, spoken, targets = [], [], []
+        said: dict[str, list[torch.Tensor]] = {}
+        targets, key = [], "score" if name == "score" else "edits"
         for start in range(0, len(samples), self.batch):
             batch = collate(samples[start : start + self.batch], HEADS)
-            with mixed_precision():
-                tokens = encode_batch(model, batch, keep_encoder=True, branches=stage.branches)
-                heads = model.heads(tokens, batch.measures)
-                if "language" in stage.read and name == "score":
-                    spoken.append(score_distribution(model, self.chat, join(tokens)) @ SCORES)
-            key = "score" if name == "score" else "edits"
-            outputs.append(heads[key].float())
             targets.append(batch.targets[key])
-        output, target = torch.cat(outputs), torch.cat(targets)
+            found = {}
+            with mixed_precision():
+                if "pyramid" in stage.read:
+                    found["pyramid"] = pyramid_outputs(model, batch)[key].float()
+                if {"heads", "language"} & set(stage.read):
+                    tokens = encode_batch(model, batch, keep_encoder=True, branches=stage.branches)
+                    found["heads"] = model.heads(tokens, batch.measures)[key].float()
+                    if "language" in stage.read and name == "score":
+                        found["language"] = score_distribution(model, self.chat, join(tokens)).log()
+            for reader, logits in found.items():
+                said.setdefault(reader, []).append(logits)
+        target, logits = torch.cat(targets), {reader: torch.cat(each) for reader, each in said.items()}
         if name == "score":
             wanted = (target @ SCORES).numpy()
-            figures = _correlations("heads", (output.softmax(1) @ SCORES).numpy(), wanted)
-            return figures | (_correlations("language", torch.cat(spoken).numpy(), wanted) if spoken else {})
+            means = {reader: (each.softmax(dim=1) @ SCORES.to(each)).numpy() for reader, each in logits.items()}
+            return {k: v for reader, each in means.items() for k, v in _correlations(reader, each, wanted).items()}
         touched = target[:, -1] < 0.5
-        right = target.gather(1, output[:, :-1].argmax(1, keepdim=True))[:, 0] > 0
+        right = target.gather(1, logits["heads"][:, :-1].argmax(1, keepdim=True))[:, 0] > 0
         return {"validation/edits-top1": right[touched].float().mean().item()}
 
 

@@ -32,9 +32,9 @@ class Asked:
         """How far an answer strays from the notes; see :func:`calm.words.check.slips`."""
         return 0 if self.said is None else slips(text, self.said, self.score, self.fewest)
 
-    def begin_again(self, text: str, seed: int) -> str:
-        """How another attempt begins after an answer that strays."""
-        return "" if self.said is None else begin_again(text, self.said, np.random.default_rng(seed))
+    def begin_again(self, text: str, seed: int, named: bool = False) -> str:
+        """How another attempt begins after an answer that strays; see :func:`calm.words.check.begin_again`."""
+        return "" if self.said is None else begin_again(text, self.said, np.random.default_rng(seed), named)
 
 
 def asked(kind: str, facts: Facts | None, rng: np.random.Generator) -> Asked:

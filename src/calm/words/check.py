@@ -7,6 +7,7 @@ import numpy as np
 from calm.words.compose import STRENGTHS, WEAKNESSES, Said
 from calm.words.facts import OPPOSITES
 from calm.words.parse import DARK, find_claims, parse_comment, sentences, verdict_band
+from calm.words.phrases import noun
 from calm.words.verdicts import band_of
 
 DENIAL, LEFT_OUT, OWN = 3, 2, 1
@@ -62,12 +63,20 @@ def faithful_start(text: str, said: Said) -> str:
     return " ".join(kept)
 
 
-def begin_again(text: str, said: Said, rng: np.random.Generator) -> str:
-    """How another attempt begins: the faithful start of the last one, and a cue to a side that it leaves out."""
+def begin_again(text: str, said: Said, rng: np.random.Generator, named: bool = False) -> str:
+    """How another attempt begins: the faithful start of the last one, and a cue to a side that it leaves out.
+
+    Args:
+        named: the cue goes as far as to name what is noted on that side, so that only the rest is left to write.
+    """
     start = faithful_start(text, said)
     told = {aspect.polarity for aspect in parse_comment(start).aspects} if start else set()
-    left_out = [one.polarity for one in said.observations if one.polarity not in told]
-    return f"{start} {rng.choice(CUES[left_out[0]])}" if start and left_out else start
+    left_out = [one for one in said.observations if one.polarity not in told]
+    if not start or not left_out:
+        return start
+    one = left_out[0]
+    cue = f"{start} {rng.choice(CUES[one.polarity])}"
+    return f"{cue} {noun(one.key, one.polarity, one.strength, rng)}" if named else cue
 
 
 def _unnoted(text: str, said: Said) -> tuple[set[str], set[str]]:

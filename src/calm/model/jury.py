@@ -1,0 +1,81 @@
+"""Who judges a photo's frame, and how their opinions become one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from calm.chat import Chat
+from calm.data.looks import look
+from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.readout import SCORES, score_distribution
+from calm.types import Score
+
+
+class Jury:
+    """The opinions on frames: of the model, of a second judge on another look, of the pyramid.
+
+    Args:
+        model: judges the frame itself, and the other looks where there is no second judge.
+        chat: its prompts.
+        second: judges the looks after the first; see :mod:`calm.model.judge`.
+        heads: share of the heads in what is read, 0–1; the language model has the rest.
+    """
+
+    def __init__(
+        self,
+        model: CalmForConditionalGeneration,
+        chat: Chat,
+        second: CalmForConditionalGeneration | None = None,
+        heads: float = 0.0,
+    ) -> None:
+        self.model, self.chat, self.second, self.heads = model, chat, second, heads
+
+    @property
+    def branches(self) -> list[str] | None:
+        """Branches that the score is read from; None for all."""
+        return self.model.config.head_branches if self.heads == 1 else None
+
+    def opinions(self, views: Tensor, own: dict[str, Tensor] | None = None) -> list[Tensor]:
+        """What each judge says of frames, as :meth:`verdict` takes it: (B, 10) probabilities of 1 … 10 of each.
+
+        Args:
+            views: (B, 1, 3, S, S), normalised.
+            own: the model's branch tokens of these frames, where they are known already.
+        """
+        first = self._opinion(own, self.model) if own is not None else self._judge(views, self.model)
+        said = [first, *(self._judge(look(views, name), self.second) for name in self.model.config.looks[1:])]
+        if self.model.pyramid is not None:
+            said.append(self.model.pyramid(views[:, 0])["score"].double().softmax(dim=1))
+        return said
+
+    @torch.inference_mode()
+    def verdict(self, opinions: Sequence[Tensor]) -> list[Score]:
+        """Scores of photos: looks count alike, the pyramid by its own share (``config.pyramid_share``)."""
+        looks = len(self.model.config.looks)
+        share = self.model.config.pyramid_share if len(opinions) > looks else 0.0
+        distribution = (1 - share) * torch.stack(list(opinions[:looks])).mean(dim=0).cpu()
+        if share:
+            distribution = distribution + share * opinions[looks].cpu()
+        scores = SCORES.double()
+        means = distribution @ scores
+        spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()
+        rows = (distribution / distribution.sum(dim=1, keepdim=True)).tolist()
+        return [
+            Score(mean, spread, tuple(row))
+            for mean, spread, row in zip(means.tolist(), spreads.tolist(), rows, strict=True)
+        ]
+
+    def _judge(self, views: Tensor, judge: CalmForConditionalGeneration | None) -> Tensor:
+        """Opinion on frames (B, 1, 3, S, S): (B, 10)."""
+        judge = judge or self.model
+        return self._opinion(judge.align(**judge.encode(views, branches=self.branches), branches=self.branches), judge)
+
+    def _opinion(self, tokens: dict[str, Tensor], judge: CalmForConditionalGeneration) -> Tensor:
+        """(B, 10), float64, by the branch tokens of frames: the heads', the language model's or a mixture."""
+        distribution = self.heads * judge.heads(tokens)["score"].double().softmax(dim=1)
+        if self.heads < 1:
+            distribution = distribution + (1 - self.heads) * score_distribution(judge, self.chat, join(tokens)).double()
+        return distribution
