@@ -125,6 +125,12 @@ def piaa(
         int, typer.Option("--people", min=1, help="Use so many people at most, drawn by the seed.")
     ] = 100,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the examples for each person.")] = 10,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            "--plots", metavar="DIR", help="Also draw the learning curve and each person there.", file_okay=False
+        ),
+    ] = None,
     seed: Seed = 0,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
@@ -140,7 +146,12 @@ def piaa(
     from calm.eval.suites import eval_piaa
 
     wanted = tuple(sorted(set(shots or [10])))
-    report(eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed), format)
+    figures = eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed)
+    if plots:
+        from calm.eval.plots import plot_piaa
+
+        plot_piaa(figures, plots)
+    report(figures, format)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from calm.cli.running import Talk, find, open_model
 
 if TYPE_CHECKING:
     from calm.personal.profile import Profile
+    from calm.personal.traits import Leaning
 
 app = typer.Typer(
     help="Learn what a person likes, for: calm score --profile NAME.",
@@ -91,23 +92,43 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Name, model: Model = DEFAULT_MODEL) -> None:
+def show(
+    name: Name,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE",
+            help="Also draw it: a new PNG, SVG or PDF.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
     """Say what a profile rests on, how far it may be trusted, and what this person likes and dislikes."""
     from calm.personal.store import Store
     from calm.personal.traits import leanings
 
+    if picture:
+        _new_picture(picture)
     profile = Store().load(name)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
     known = _prior(model)
     found = leanings(known, known.person(profile.read, profile.ratings)[0])
-    for title, side in (("likes", found), ("dislikes", found[::-1])):
-        sign = 1 if title == "likes" else -1
-        for leaning in [each for each in side if each.points * sign > 0][:SIDES]:
+    sides = {
+        title: [each for each in found[::sign] if each.points * sign > 0][:SIDES]
+        for title, sign in (("likes", 1), ("dislikes", -1))
+    }
+    for title, side in sides.items():
+        for leaning in side:
             bar = "█" * max(1, round(abs(leaning.points) / BLOCK))
             typer.echo(f"{title:<9} {leaning.trait:<24} {leaning.points:+.2f}  {bar}")
     if found:
         typer.echo("(points on 1–10 for one standard deviation more, on top of what the general score says)")
+    if picture:
+        _draw(profile.name, [one for side in sides.values() for one in side], picture)
 
 
 @app.command("next")
@@ -227,6 +248,29 @@ def _learn(
     store.save(profile)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
+
+
+def _draw(name: str, leanings: list[Leaning], path: Path) -> None:
+    if not leanings:
+        from calm.errors import UsageError
+
+        raise UsageError(
+            f"expected traits that move the scores of profile {name}, found none to draw; rate more photos, or use a "
+            "model whose tastes.safetensors knows traits (calm profile prior)"
+        )
+    from calm.personal.picture import draw_leanings
+
+    draw_leanings(f"What {name} likes and dislikes", leanings, path)
+
+
+def _new_picture(path: Path) -> None:
+    """Raise :class:`UsageError` for a file that is there, or of a kind that cannot be drawn."""
+    from calm.errors import UsageError
+
+    if path.exists():
+        raise UsageError(f"expected a new file, found one at {path}; name another, or remove it")
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"expected a name that ends in .png, .svg or .pdf, found {path.name}; choose one of these")
 
 
 def verdict(profile: Profile) -> str:

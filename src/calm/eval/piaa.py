@@ -120,9 +120,9 @@ def measure(
 
     Returns:
         ``shots`` (for each number of examples, for each learner ``srcc``, ``stderr``, and ``gain`` over the general
-        score with its own standard error ``gain_stderr``), ``people``, ``draws``, ``folds``, ``left_out`` (people with
-        too few or constant ratings), and ``ceiling`` (SRCC with the mean of all other people's ratings of the very same
-        photos).
+        score with its own standard error ``gain_stderr``), ``by_person`` (for each learner the SRCC of every person at
+        the most examples), ``people``, ``draws``, ``folds``, ``left_out`` (people with too few or constant ratings),
+        and ``ceiling`` (SRCC with the mean of all other people's ratings of the very same photos).
 
     Raises:
         DataError: where nobody rated enough photos.
@@ -156,6 +156,7 @@ def measure(
                     found[k][learner.name][row, draw] = _order(said, given[asked])
     return {
         "shots": {str(k): {name: _figures(found[k][name], found[k]["generic"]) for name in names} for k in shots},
+        "by_person": {name: _by_person(found[most][name]) for name in names},
         "ceiling": _figures(ceiling, ceiling)["srcc"],
         "people": len(chosen),
         "draws": draws,
@@ -210,6 +211,11 @@ def _mean_of_others(part: Part, person: int) -> np.ndarray:
 def _order(said: np.ndarray, given: np.ndarray) -> float:
     """SRCC; 0 where everything is predicted alike, nan where everything is rated alike."""
     return 0.0 if np.ptp(given) and not np.ptp(said) else srcc(said, given)
+
+
+def _by_person(values: np.ndarray) -> list[float]:
+    """(people, draws) → mean of each person for whom it is defined."""
+    return np.nanmean(values[~np.isnan(values).all(axis=1)], axis=1).tolist()
 
 
 def _figures(values: np.ndarray, generic: np.ndarray) -> dict[str, float]:
