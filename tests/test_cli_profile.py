@@ -100,6 +100,34 @@ def test_profiles_are_listed_updated_moved_and_removed(model, tmp_path, capsys):
     assert "SRCC" in capsys.readouterr().out
 
 
+def test_likes_and_pairs_are_learnt_from_as_stars_are(model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    rated(folder, DARK)
+    likes, pairs = folder / "likes.csv", folder / "pairs.csv"
+    likes.write_text("file,like\n" + "".join(f"{value}.png,{int(value < 140)}\n" for value in DARK))
+    values = sorted(DARK)
+    rows = [f"{a}.png,{b}.png\n" for i, a in enumerate(values) for b in values[i + 1 :]]
+    pairs.write_text("Better,Worse\n" + "".join(rows))
+    photos = [folder / "30.png", folder / "200.png"]
+    for name, table, said in (("likes", likes, "7 photos rated on 0–1"), ("pairs", pairs, "21 pairs")):
+        assert calm("profile", "learn", name, table, "--images", folder, "--model", model, "-q") == 0
+        assert said in capsys.readouterr().out
+        own = scores(capsys, *photos, "--model", model, "--profile", name)
+        assert own[0]["score"] > own[1]["score"], name
+    assert calm("profile", "update", "pairs", likes, "--images", folder, "--model", model, "-q") == 0
+    assert "pairs  7 photos rated on 0–1, 21 pairs" in capsys.readouterr().out
+
+
+def test_a_pair_of_one_photo_is_refused(model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    rated(folder, DARK)
+    table = folder / "pairs.csv"
+    for rows, said in (("30.png,30.png\n", "two photos in row 1"), ("", "rows of two photos")):
+        table.write_text("better,worse\n" + rows)
+        assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 2
+        assert said in capsys.readouterr().err
+
+
 def test_what_cannot_be_used_is_left_out_and_told(model, tmp_path, capsys):
     folder = tmp_path / "mine"
     table = rated(folder, DARK)

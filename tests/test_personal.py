@@ -58,6 +58,32 @@ def test_the_posterior_is_that_of_the_textbook():
     assert np.array_equal(nobody, MEAN) and np.array_equal(open_, SPREAD)
 
 
+def test_preferences_end_at_the_peak():
+    """Weights after pairs are the most probable ones, as a plain optimiser finds them, and their curvature is right."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(4)
+    tastes, apart = Tastes(MEAN, SPREAD, 0.09), rng.normal(size=(15, WIDTH))
+    weights, uncertain = tastes.posterior(np.zeros((0, WIDTH)), np.zeros(0), apart)
+    steep, inverse = 1.702 / np.sqrt(2 * 0.09), np.linalg.inv(SPREAD)
+
+    def energy(w: np.ndarray) -> float:
+        away = w - MEAN
+        return float(0.5 * away @ inverse @ away + np.logaddexp(0, -steep * apart @ w).sum())
+
+    peak = minimize(energy, MEAN, method="BFGS", options={"gtol": 1e-9}).x
+    assert np.allclose(weights, peak, atol=1e-3)
+    sure = 1 / (1 + np.exp(-steep * apart @ weights))
+    precision = inverse + apart.T @ (apart * (steep**2 * sure * (1 - sure))[:, None])
+    assert np.allclose(uncertain, np.linalg.inv(precision), rtol=1e-3, atol=1e-5)
+
+
+def test_preferences_pull_the_way_they_say():
+    tastes = Tastes(np.zeros(2), np.eye(2), 0.1)
+    weights, uncertain = tastes.posterior(np.zeros((0, 2)), np.zeros(0), np.array([[1.0, 0.0]] * 3))
+    assert weights[0] > 0.2 and weights[1] == 0 and uncertain[0, 0] < uncertain[1, 1] == 1
+
+
 def test_tastes_need_people():
     with pytest.raises(ValueError, match="at least two people"):
         Tastes.learn([(np.zeros((3, 2)), np.zeros(3))])

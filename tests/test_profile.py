@@ -13,7 +13,7 @@ from test_personal import people
 
 from calm.errors import UsageError, WeightsError
 from calm.personal.prior import Prior, Shown
-from calm.personal.profile import Profile
+from calm.personal.profile import Preferred, Profile
 from calm.personal.store import Store
 from calm.personal.telling import most_telling
 from calm.personal.traits import TRAITS, leanings
@@ -53,8 +53,8 @@ def test_a_profile_predicts_the_persons_other_ratings(prior):
 
 def test_it_says_whether_it_is_better_than_the_general_score(prior):
     profile = learn(prior)
-    assert profile.trust.helps and profile.trust.srcc > profile.trust.generic
-    assert profile.trust.low < profile.trust.srcc < profile.trust.high
+    assert profile.trust.helps and profile.trust.personal > profile.trust.generic
+    assert profile.trust.low < profile.trust.personal < profile.trust.high
     photos, _ = shown(7)
     noise = np.random.default_rng(0).uniform(1, 10, 20)
     whim = Profile.learn("bob", MODEL, prior, hashes(20), photos[:20], noise, (1, 10))
@@ -142,18 +142,68 @@ def test_the_most_telling_photos_teach_more_than_others(prior):
     """Chosen for what is unknown of this person, they leave less unknown than photos drawn at random."""
     photos, _ = shown(11, 80)
     read = prior.read(photos)
-    nobody = np.zeros((0, read.shape[1]))
+
+    def after(chosen) -> np.ndarray:
+        return prior.person(read[chosen], np.zeros(len(chosen)))[1]
 
     def unknown(chosen) -> float:
-        _, uncertain = prior.person(read[chosen], np.zeros(len(chosen)))
+        uncertain = after(chosen)
         return float(np.einsum("nd,de,ne->n", read, uncertain, read).mean())
 
-    chosen = most_telling(prior, nobody, read, 5)
+    chosen = most_telling(prior, after([]), read, 5)
     rng = np.random.default_rng(0)
     assert unknown(chosen) < np.mean([unknown(rng.permutation(80)[:5]) for _ in range(50)])
-    assert len(set(most_telling(prior, read[chosen], read, 100))) == 80
+    assert len(set(most_telling(prior, after(chosen), read, 100))) == 80
     spread = np.einsum("nd,de,ne->n", read, prior.tastes.covariance, read)
     assert chosen[0] == spread.argmax()
+
+
+def pairs(count: int, first: int = 0) -> Preferred:
+    """Of photos of :func:`shown`, two by two, the one that the person rates higher."""
+    photos, ratings = shown(7)
+    rng = np.random.default_rng(3)
+    two = [sorted(rng.choice(20, 2, replace=False), key=lambda i: -ratings[i]) for _ in range(first + count)][first:]
+    better, worse = (np.array(each) for each in zip(*two, strict=True))
+    names = hashes(20)
+    return Preferred([(names[a], names[b]) for a, b in two], photos[better], photos[worse])
+
+
+def test_a_profile_may_rest_on_pairs(prior, tmp_path):
+    photos, ratings = shown(7)
+    profile = Profile.learn("ann", MODEL, prior, [], photos[:0], [], (1, 10), preferred=pairs(40))
+    values = [score.value for score in profile.scores(prior, photos[slice(20, None)])]
+    assert np.corrcoef(values, ratings[20:])[0, 1] > 0.75 > np.corrcoef(photos.general[20:], ratings[20:])[0, 1]
+    assert profile.trust.measure == "pairs" and profile.trust.helps and profile.trust.personal > 0.7
+    assert not len(profile.ratings) and len(profile.pairs) == len(profile.apart) <= 40
+    again = Store(tmp_path)
+    again.save(profile)
+    assert [s.value for s in again.load("ann").scores(prior, photos)] == pytest.approx(
+        [s.value for s in profile.scores(prior, photos)], abs=1e-3
+    )
+
+
+def test_pairs_and_ratings_add_up(prior):
+    """Each kind is added to a profile of the other, a pair told twice counts once, and both make it surer."""
+    rated = learn(prior, 6)
+    both = Profile.learn("ann", MODEL, prior, [], shown(7)[0][:0], [], (1, 10), rated, pairs(10))
+    same = Profile.learn("ann", MODEL, prior, [], shown(7)[0][:0], [], (1, 10), both, pairs(10))
+    assert len(both.ratings) == 6 and both.pairs == same.pairs and np.array_equal(both.apart, same.apart)
+    assert np.trace(both.person(prior)[1]) < np.trace(rated.person(prior)[1])
+    alone = Profile.learn("bob", MODEL, prior, [], shown(7)[0][:0], [], (1, 10), preferred=pairs(4))
+    assert alone.trust is None, "four pairs tell nothing"
+    stars = Profile.learn("bob", MODEL, prior, hashes(2), shown(7)[0][:2], [1, 5], (1, 5), alone)
+    assert stars.scale == (1, 5) and len(stars.pairs) == len(alone.pairs)
+
+
+def test_contradictory_pairs_say_little(prior):
+    photos, _ = shown(7)
+    names = hashes(2)
+    there, back = photos[np.array([0, 1])], photos[np.array([1, 0])]
+    told = Preferred([(names[0], names[1]), (names[1], names[0])], there, back)
+    profile = Profile.learn("ann", MODEL, prior, [], photos[:0], [], (1, 10), preferred=told)
+    apart = prior.read(photos[:1]) - prior.read(photos[np.array([1])])
+    before, after = (float((apart @ w)[0]) for w in (prior.person(apart[:0], np.zeros(0))[0], profile.person(prior)[0]))
+    assert abs(after) < abs(before) + 1e-6, "as good as each other is all that they say"
 
 
 def test_a_profile_says_what_the_person_likes(prior):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 STARS = ((1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales of ratings in use, the first that holds all of a person's is taken where none is named."""
+TEN = (1.0, 10.0)
+"""The scale where there are no ratings, but preferences alone."""
+LIKES = (0.0, 1.0)
+"""Scale of photos that are liked or not."""
 Failed = list[dict[str, str]]
 
 
@@ -57,7 +61,8 @@ def learn_profile(
 
     Args:
         images: folder that the photos' names are relative to.
-        ratings: table; the first column names the photo, the second its rating.
+        ratings: table; the first column names the photo, the second its rating; or columns ``better`` and ``worse``,
+            of photos of which the person prefers the former.
         scale: lowest and highest rating there could be; None for that of ``before``, or else the first of :data:`STARS`
             that holds them all.
         before: a profile to add to.
@@ -66,24 +71,50 @@ def learn_profile(
         DataError: for a table that cannot be used, or where no photo could be read.
         UsageError: for ratings outside of the scale, or a profile of another model.
     """
-    from calm.data.datasets.folder import locate, read_labels
-    from calm.personal.profile import Profile
+    from calm.data.datasets.folder import read_labels
+    from calm.data.ratings import read_pairs
+    from calm.personal.profile import Preferred, Profile
 
     if before is not None:
         _belongs(before, model)
-    labels = dict(read_labels(ratings))
+    pairs = read_pairs(ratings)
+    labels = {} if pairs else dict(read_labels(ratings))
     if scale is None:
-        scale = before.scale if before else _guess(list(labels.values()))
-    located = locate(images, list(labels))
-    failed = [{"path": name, "error": f"not found below {images}"} for name, path in located.items() if path is None]
-    given = {str(path): labels[name] for name, path in located.items() if path is not None}
-    seen = list(_described(model, list(given), failed))
-    if not seen:
+        scale = before.scale if before and len(before.ratings) else _guess(list(labels.values()))
+    names = list(labels) or list(dict.fromkeys(name for pair in pairs or [] for name in pair))
+    known, failed = _look(model, images, names)
+    usable = [(a, b) for a, b in pairs or [] if a in known and b in known]
+    if not known or pairs and not usable:
         first = f", such as {failed[0]['path']}: {failed[0]['error']}" if failed else ""
-        raise DataError(f"expected rated photos below {images}, found none of {len(labels)} that can be used{first}")
-    hashes, values = [sha256 for _, sha256, _ in seen], [given[path] for path, _, _ in seen]
-    shown = _shown([described for *_, described in seen])
-    return Profile.learn(name, (model.name, model.sha256), prior, hashes, shown, values, scale, before), failed
+        raise DataError(f"expected rated photos below {images}, found none of {len(names)} that can be used{first}")
+    shown = {name: _shown([described]) for name, (_, described) in known.items()}
+
+    from calm.personal.prior import Shown
+
+    def together(chosen: Sequence[str]) -> Shown:
+        return Shown.join([shown[name] for name in chosen]) if chosen else next(iter(shown.values()))[:0]
+
+    preferred = None
+    if pairs:
+        hashes = [(known[a][0], known[b][0]) for a, b in usable]
+        preferred = Preferred(hashes, together([a for a, _ in usable]), together([b for _, b in usable]))
+    rated = [name for name in labels if name in known]
+    given = [known[name][0] for name in rated], together(rated), [labels[name] for name in rated]
+    whose = name, (model.name, model.sha256), prior
+    return Profile.learn(*whose, *given, scale, before, preferred), failed
+
+
+def _look(model: Model, images: str | Path, names: Sequence[str]) -> tuple[dict[str, tuple[str, tuple]], Failed]:
+    """SHA-256, and score and features, of each photo by its name in a table, and those that could not be used."""
+    from calm.data.datasets.folder import locate
+
+    located = locate(images, list(names))
+    failed = [{"path": name, "error": f"not found below {images}"} for name, path in located.items() if path is None]
+    seen = {
+        path: (sha256, described)
+        for path, sha256, described in _described(model, [str(path) for path in located.values() if path], failed)
+    }
+    return {name: seen[str(path)] for name, path in located.items() if str(path) in seen}, failed
 
 
 def rate_next(
@@ -101,7 +132,7 @@ def rate_next(
 
     if profile is not None:
         _belongs(profile, model)
-    known = set(profile.photos) if profile else set()
+    known = {name for each in (*profile.photos, *profile.pairs) for name in each.split(">")} if profile else set()
     paths, seen = [], []
     failed: Failed = []
     for path, sha256, described in _described(model, photos, failed):
@@ -112,8 +143,8 @@ def rate_next(
     if not seen:
         return [], failed
     candidates = prior.read(_shown(seen))
-    rated = profile.read if profile else np.zeros((0, candidates.shape[1]))
-    return [paths[i] for i in most_telling(prior, rated, candidates, count)], failed
+    _, uncertain = profile.person(prior) if profile else prior.person(candidates[:0], np.zeros(0))
+    return [paths[i] for i in most_telling(prior, uncertain, candidates, count)], failed
 
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:
@@ -135,6 +166,11 @@ def _belongs(profile: Profile, model: Model) -> None:
 
 
 def _guess(values: Sequence[float]) -> tuple[float, float]:
+    """The scale that ratings are on: likes where there is nothing but 0 and 1."""
+    if not values:
+        return TEN
+    if set(values) <= set(LIKES):
+        return LIKES
     least, most = min(values), max(values)
     fits = [(low, high) for low, high in STARS if low <= least and most <= high]
     if not fits:

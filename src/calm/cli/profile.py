@@ -30,7 +30,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 Ratings = Annotated[
     Path,
     typer.Argument(
-        metavar="RATINGS", help="CSV: first column file, second the person's rating.", exists=True, dir_okay=False
+        metavar="RATINGS",
+        help="CSV: first column file, second the rating (stars, or 1 and 0 for likes); or columns better,worse.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 Images = Annotated[
@@ -116,7 +119,7 @@ def show(
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
     known = _prior(model)
-    found = leanings(known, known.person(profile.read, profile.ratings)[0])
+    found = leanings(known, profile.person(known)[0])
     sides = {
         title: [each for each in found[::sign] if each.points * sign > 0][:SIDES]
         for title, sign in (("likes", 1), ("dislikes", -1))
@@ -278,16 +281,19 @@ def verdict(profile: Profile) -> str:
     told = profile.trust
     if told is None:
         return "Too few ratings, or all alike: nothing can be said of how well it predicts others. Rate more photos."
-    figures = f"SRCC {told.srcc:.2f} ({told.low:.2f} to {told.high:.2f}), the general score {told.generic:.2f}"
+    kind, name = ("ratings", "SRCC") if told.measure == "srcc" else ("preferences", "share that is right")
+    figures = f"{name} {told.personal:.2f} ({told.low:.2f} to {told.high:.2f}), the general score {told.generic:.2f}"
     if told.helps:
-        return f"It predicts ratings left out better than the general score does: {figures}."
+        return f"It predicts {kind} left out better than the general score does: {figures}."
     return f"It is not yet surely better than the general score: {figures}. Rate more photos."
 
 
 def _line(profile: Profile) -> str:
     low, high = profile.scale
-    count = len(profile.ratings)
-    return f"{profile.name}  {count} photos rated on {low:g}–{high:g}, {profile.model} {profile.model_sha256[:12]}"
+    rated = f"{len(profile.ratings)} photos rated on {low:g}–{high:g}" if len(profile.ratings) else ""
+    pairs = f"{len(profile.pairs)} pairs" if profile.pairs else ""
+    told = ", ".join(part for part in (rated, pairs) if part)
+    return f"{profile.name}  {told}, {profile.model} {profile.model_sha256[:12]}"
 
 
 def _prior(model: str):  # noqa: ANN202 - imported late

@@ -57,18 +57,51 @@ def read_ratings(
     return found, missing
 
 
-def _rows(path: str | Path) -> list[tuple[str, str, object]]:
+PAIRS = ("better", "worse")
+"""Columns of a table of preferences."""
+
+
+def read_pairs(path: str | Path) -> list[tuple[str, str]] | None:
+    """Names of two photos of every row, the preferred one first; None for a table without columns :data:`PAIRS`.
+
+    Raises:
+        DataError: for a table that cannot be read, or that prefers a photo to itself or to none.
+    """
+    header, *body = _table(path) or [[]]
+    names = [str(cell).strip().lower() for cell in header]
+    if not set(PAIRS) <= set(names):
+        return None
+    better, worse = (names.index(name) for name in PAIRS)
+    pairs: list[tuple[str, str]] = []
+    for number, row in enumerate(body, 1):
+        cells = [str(cell).strip() for cell in row] + [""] * len(names)
+        if not cells[better] or not cells[worse] or cells[better] == cells[worse]:
+            raise DataError(
+                f"expected two photos in row {number} of {path}, found {cells[better]!r} and {cells[worse]!r}; "
+                "correct the row"
+            )
+        pairs.append((cells[better], cells[worse]))
+    if not pairs:
+        raise DataError(f"expected rows of two photos in {path}, found none; fill the table")
+    return list(dict.fromkeys(pairs))
+
+
+def _table(path: str | Path) -> list[list]:
+    """The rows of a table, the first one its header where it has one."""
     try:
         if Path(path).suffix.lower() == ".parquet":
             import pyarrow.parquet
 
             table = pyarrow.parquet.read_table(path)
-            rows: list[list] = [table.column_names, *(list(row.values()) for row in table.to_pylist())]
-        else:
-            with open(path, newline="", encoding="utf-8-sig") as stream:
-                rows = [row for row in csv.reader(stream) if row]
+            return [table.column_names, *(list(row.values()) for row in table.to_pylist())]
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            return [row for row in csv.reader(stream) if row]
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise DataError(f"expected a CSV or Parquet table of ratings at {path}, found: {error}") from error
+
+
+def _rows(path: str | Path) -> list[tuple[str, str, object]]:
+    rows = _table(path)
     narrow = next((i for i, row in enumerate(rows, 1) if len(row) < 3), None)
     if narrow or not rows:
         found = f"{len(rows[narrow - 1])} in line {narrow}" if narrow else "no rows"

@@ -36,6 +36,11 @@ class Shown:
     def __len__(self) -> int:
         return len(self.general)
 
+    @classmethod
+    def join(cls, parts: Sequence[Shown]) -> Shown:
+        """All photos of the parts, one after the other."""
+        return cls(np.concatenate([each.features for each in parts]), np.concatenate([each.general for each in parts]))
+
     def __getitem__(self, chosen: Sequence[int] | np.ndarray | slice) -> Shown:
         return Shown(self.features[chosen], self.general[chosen])
 
@@ -88,9 +93,14 @@ class Prior:
         turned = (photos.features - self.centre) @ self.directions
         return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, turned])
 
-    def person(self, read: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of a person, and how uncertain they are, after k ≥ 0 ratings (1–10) of photos as :meth:`read`."""
-        return self.tastes.posterior(read, ratings - self.level)
+    def person(
+        self, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of a person, and how uncertain they are, after k ≥ 0 ratings (1–10) of photos as :meth:`read`.
+
+        ``apart``: of pairs of photos, the preferred one as it is read less the other one.
+        """
+        return self.tastes.posterior(read, ratings - self.level, apart)
 
     def predict(self, read: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Ratings (n,) that a person would give; not limited to 1–10."""

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,24 @@ DIGITS = 16
 """Digits of a photo's SHA-256 that tell it from the person's others."""
 
 
+def _nothing() -> np.ndarray:
+    return np.zeros((0, 0))
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """Pairs of photos of which a person likes the first one better.
+
+    Attributes:
+        hashes: SHA-256 of both photos' files, the better one first.
+        better, worse: what the model sees on them.
+    """
+
+    hashes: Sequence[tuple[str, str]]
+    better: Shown
+    worse: Shown
+
+
 @dataclass(frozen=True)
 class Profile:
     """One person's taste.
@@ -41,6 +59,8 @@ class Profile:
         read: (k, n) the examples as the prior reads them.
         ratings: (k,), 1–10.
         trust: how well the examples are predicted from each other; None where there are too few.
+        pairs: first digits of both photos of each pair, ``BETTER>WORSE``.
+        apart: (m, n) of each pair, the better photo as the prior reads it less the other one.
     """
 
     name: str
@@ -51,6 +71,8 @@ class Profile:
     read: np.ndarray
     ratings: np.ndarray
     trust: Trust | None = None
+    pairs: tuple[str, ...] = ()
+    apart: np.ndarray = field(default_factory=_nothing)
 
     @classmethod
     def learn(
@@ -63,6 +85,7 @@ class Profile:
         given: Sequence[float],
         scale: tuple[float, float],
         before: Profile | None = None,
+        preferred: Preferred | None = None,
     ) -> Profile:
         """From rated photos; with ``before``, in addition to its examples, and in place of those of the same photos.
 
@@ -70,6 +93,7 @@ class Profile:
             model: name and SHA-256.
             hashes: SHA-256 of each photo's file.
             given: ratings on the person's own ``scale``.
+            preferred: pairs of photos of which this person likes one better, as well as ratings or instead of them.
 
         Raises:
             UsageError: for a name that cannot be that of a folder, or for a rating outside of the scale.
@@ -81,7 +105,7 @@ class Profile:
             raise UsageError(
                 f"expected ratings on a scale of {low:g}–{high:g}, found {(outside or [low])[0]:g}; give the scale"
             )
-        if before is not None and before.scale != scale:
+        if before is not None and len(before.ratings) and before.scale != scale:
             raise UsageError(
                 f"expected ratings on the scale of profile {name}, {before.scale[0]:g}–{before.scale[1]:g}, found "
                 f"{low:g}–{high:g}; use its scale or learn it anew"
@@ -96,14 +120,24 @@ class Profile:
         for sha256, read, value in zip(hashes, prior.read(photos), given, strict=True):
             new.setdefault(sha256[:DIGITS], []).append((read, to_ten(value, low, high)))
         rows |= new
-        reads = np.array([each[0][0] for each in rows.values()])
+        width = len(prior.tastes.mean)
+        reads = np.array([each[0][0] for each in rows.values()]).reshape(-1, width)
         ratings = np.array([float(np.mean([rating for _, rating in each])) for each in rows.values()])
-        told = trust(prior, reads, ratings)
-        return cls(name, *model, scale, tuple(rows), reads.reshape(len(rows), -1), ratings, told)
+        pairs = dict(zip(before.pairs, before.apart, strict=True)) if before is not None else {}
+        if preferred is not None:
+            names = [f"{better[:DIGITS]}>{worse[:DIGITS]}" for better, worse in preferred.hashes]
+            pairs |= dict(zip(names, prior.read(preferred.better) - prior.read(preferred.worse), strict=True))
+        apart = np.array(list(pairs.values())).reshape(-1, width)
+        told = trust(prior, reads, ratings, apart)
+        return cls(name, *model, scale, tuple(rows), reads, ratings, told, tuple(pairs), apart)
+
+    def person(self, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+        """This person's weights, and how uncertain they are."""
+        return prior.person(self.read, self.ratings, self.apart)
 
     def scorer(self, prior: Prior) -> Callable[[Shown], list[Score]]:
         """Personal scores, 1–10, with how unsure they are: of this person's taste, and of any single rating."""
-        weights, uncertain = prior.person(self.read, self.ratings)
+        weights, uncertain = self.person(prior)
 
         def scores(photos: Shown) -> list[Score]:
             read = prior.read(photos)
@@ -130,7 +164,7 @@ class Profile:
         scratch, final = folder / f".{self.name}.new", folder / self.name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        tensors = {"read": self.read, "ratings": self.ratings}
+        tensors = {"read": self.read, "ratings": self.ratings, "apart": self.apart}
         save_file({n: np.ascontiguousarray(v, np.float32) for n, v in tensors.items()}, scratch / TENSORS)
         (scratch / FACTS).write_text(json.dumps(self.facts(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         old = folder / f".{self.name}.old"
@@ -149,8 +183,10 @@ class Profile:
             "model_sha256": self.model_sha256,
             "scale": list(self.scale),
             "examples": len(self.ratings),
+            "preferences": len(self.pairs),
             "trust": None if self.trust is None else asdict(self.trust),
             "photos": list(self.photos),
+            "pairs": list(self.pairs),
         }
 
     @classmethod
@@ -165,7 +201,8 @@ class Profile:
             told = None if facts["trust"] is None else Trust(**facts["trust"])
             low, high = facts["scale"]
             named = facts["profile"], facts["model"], facts["model_sha256"]
-            return cls(*named, (low, high), tuple(facts["photos"]), tensors["read"], tensors["ratings"], told)
+            rated = tuple(facts["photos"]), tensors["read"], tensors["ratings"]
+            return cls(*named, (low, high), *rated, told, tuple(facts["pairs"]), tensors["apart"])
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"expected a profile in {path}, found: {error}; learn it anew") from error
 

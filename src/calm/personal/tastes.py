@@ -8,6 +8,7 @@ say much: what nobody differs in needs no example, and what people differ in mos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,10 @@ import numpy as np
 Rated = tuple[np.ndarray, np.ndarray]
 """Features (n, d) of the photos that a person rated, and the ratings (n,)."""
 JITTER = 1e-6
+LOGISTIC = 1.702
+"""Steepness with which a logistic curve comes nearest to a standard normal distribution's."""
+NEWTON, TOLERANCE = 50, 1e-8
+"""Steps of Newton's method at most, and the change of a weight at which it ends."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,56 @@ class Tastes:
             tastes = cls(mean, covariance, max(squared / count, JITTER))
         return tastes
 
-    def posterior(self, features: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A person's weights, (d,), and how uncertain they are, (d, d), after n ratings; n may be 0."""
-        told = features @ self.covariance
-        inner = told @ features.T + self.noise * np.eye(len(features))
-        gain = np.linalg.solve(inner, told).T
-        return self.mean + gain @ (ratings - features @ self.mean), self.covariance - gain @ told
+    def posterior(
+        self, features: np.ndarray, ratings: np.ndarray, apart: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A person's weights, (d,), and how uncertain they are, (d, d), after n ratings; n may be 0.
+
+        Args:
+            apart: (m, d), of m pairs of photos the features of the preferred one less those of the other.
+        """
+        noise = np.full(len(features), self.noise)
+        weights, uncertain = _told(self.mean, self.covariance, features, ratings, noise)
+        return (weights, uncertain) if apart is None or not len(apart) else self._prefers(weights, uncertain, apart)
+
+    def _prefers(self, mean: np.ndarray, covariance: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and their uncertainty after preferences, by Laplace's approximation.
+
+        One photo is preferred where its rating, noise and all, would be the higher one (Thurstone, 1927); the normal
+        distribution is replaced by a logistic one (Bradley and Terry, 1952), and the peak found by Newton's method with
+        steps halved where they go too far.
+        """
+        steep = LOGISTIC / math.sqrt(2 * self.noise)
+        between, start = apart @ covariance @ apart.T, apart @ mean
+        pull = np.zeros(len(apart))  # the weights are mean + covariance @ apart.T @ pull
+
+        def energy(pull: np.ndarray) -> float:
+            return float(0.5 * pull @ between @ pull + np.logaddexp(0, -steep * (start + between @ pull)).sum())
+
+        for _ in range(NEWTON):
+            ahead = start + between @ pull
+            values, noise = _preference(steep, ahead)
+            step = np.linalg.solve(between + np.diag(noise), values - start) - pull
+            now, length = energy(pull), 1.0
+            while energy(pull + length * step) > now and length > TOLERANCE:  # a whole step may go too far
+                length /= 2
+            pull = pull + length * step
+            if length * np.abs(between @ step).max() < TOLERANCE:
+                break
+        return _told(mean, covariance, apart, *_preference(steep, start + between @ pull))
+
+
+def _preference(steep: float, ahead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values, and a variance of each, that say near ``ahead`` what the preferences do."""
+    sure = 1 / (1 + np.exp(-np.clip(steep * ahead, -30, 30)))
+    bend = np.maximum(steep**2 * sure * (1 - sure), JITTER)
+    return ahead + steep * (1 - sure) / bend, 1 / bend
+
+
+def _told(
+    mean: np.ndarray, covariance: np.ndarray, features: np.ndarray, values: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of this mean and covariance, after values (n,) of photos, each with a variance of its own."""
+    told = features @ covariance
+    gain = np.linalg.solve(told @ features.T + np.diag(noise), told).T
+    return mean + gain @ (values - features @ mean), covariance - gain @ told

@@ -7,7 +7,7 @@ import numpy as np
 from calm.personal.prior import Prior
 
 
-def most_telling(prior: Prior, rated: np.ndarray, candidates: np.ndarray, count: int) -> list[int]:
+def most_telling(prior: Prior, uncertain: np.ndarray, candidates: np.ndarray, count: int) -> list[int]:
     """Indices of ``count`` candidates, most telling first.
 
     One after the other, the photo is taken whose rating is least known in advance; what the rating would tell is taken
@@ -15,11 +15,10 @@ def most_telling(prior: Prior, rated: np.ndarray, candidates: np.ndarray, count:
     rating will be does not matter).
 
     Args:
-        rated: (k, n) photos that the person rated, as the prior reads them; k may be 0.
-        candidates: (m, n) photos to choose from.
+        uncertain: (n, n), how uncertain the person's weights are before, see :meth:`Prior.person`.
+        candidates: (m, n) photos to choose from, as the prior reads them.
         count: at most m are chosen.
     """
-    _, uncertain = prior.person(rated, np.full(len(rated), prior.level))
     chosen: list[int] = []
     left = np.ones(len(candidates), bool)
     for _ in range(min(count, len(candidates))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +16,17 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Trust:
-    """Agreement of ratings left out one by one with what the others predict.
+    """Agreement of examples left out one by one with what the others predict.
 
     Attributes:
-        srcc: of the personal score, with the ends ``low`` and ``high`` of its 95 % interval.
-        generic: SRCC of the general score with the same ratings.
+        measure: ``srcc`` with ratings, or ``pairs``, the share of pairs in which the preferred photo scores higher.
+        personal: of the personal score, with the ends ``low`` and ``high`` of its 95 % interval.
+        generic: of the general score with the same examples.
         better: share of the resamples in which the personal score agrees better than the general one.
     """
 
-    srcc: float
+    measure: str
+    personal: float
     low: float
     high: float
     generic: float
@@ -35,33 +38,56 @@ class Trust:
         return self.better >= 0.9
 
 
-def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, seed: int = 0) -> Trust | None:
+def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray, seed: int = 0) -> Trust | None:
     """Leave-one-out agreement, by bootstrap over the examples; None where they are too few or all alike.
+
+    By the ratings where there are enough of them, else by the pairs.
 
     Args:
         read: (k, n) examples as the prior reads them.
         ratings: (k,), 1–10.
+        apart: (m, n) of pairs of photos, the preferred one less the other one.
     """
-    if len(ratings) < LEAST or np.ptp(ratings) == 0:
-        return None
-    said = np.array([_left_out(prior, read, ratings, i) for i in range(len(ratings))])
-    general = read[:, GENERAL]
+    if len(ratings) >= LEAST and np.ptp(ratings):
+        said = np.array(
+            [
+                prior.predict(read[i : i + 1], prior.person(_without(read, i), _without(ratings, i), apart)[0])[0]
+                for i in range(len(ratings))
+            ]
+        )
+        return _compare("srcc", said, read[:, GENERAL], ratings, _agreement, seed)
+    if len(apart) >= LEAST:
+        ahead = np.array([apart[i] @ prior.person(read, ratings, _without(apart, i))[0] for i in range(len(apart))])
+        return _compare("pairs", ahead, apart[:, GENERAL], np.arange(len(apart)), _right, seed)
+    return None
+
+
+Agreement = Callable[[np.ndarray, np.ndarray], float]
+
+
+def _compare(
+    measure: str, own: np.ndarray, general: np.ndarray, given: np.ndarray, agreement: Agreement, seed: int
+) -> Trust:
+    """Agreement of both scores with what was given, and the bootstrap of their difference."""
     rng = np.random.default_rng(seed)
     draws: list[tuple[float, float]] = []
     while len(draws) < RESAMPLES:
-        chosen = rng.integers(len(ratings), size=len(ratings))
-        if np.ptp(ratings[chosen]):
-            draws.append((_agreement(said[chosen], ratings[chosen]), _agreement(general[chosen], ratings[chosen])))
-    own, plain = np.array(draws).T
-    low, high = np.quantile(own, (0.025, 0.975))
-    better = float(np.mean(own > plain) + 0.5 * np.mean(own == plain))
-    return Trust(_agreement(said, ratings), float(low), float(high), _agreement(general, ratings), better)
+        chosen = rng.integers(len(given), size=len(given))
+        if np.ptp(given[chosen]):
+            draws.append((agreement(own[chosen], given[chosen]), agreement(general[chosen], given[chosen])))
+    ours, plain = np.array(draws).T
+    low, high = np.quantile(ours, (0.025, 0.975))
+    better = float(np.mean(ours > plain) + 0.5 * np.mean(ours == plain))
+    return Trust(measure, agreement(own, given), float(low), float(high), agreement(general, given), better)
 
 
-def _left_out(prior: Prior, read: np.ndarray, ratings: np.ndarray, i: int) -> float:
-    rest = np.arange(len(ratings)) != i
-    weights, _ = prior.person(read[rest], ratings[rest])
-    return float(prior.predict(read[i : i + 1], weights)[0])
+def _without(rows: np.ndarray, i: int) -> np.ndarray:
+    return np.delete(rows, i, axis=0)
+
+
+def _right(ahead: np.ndarray, _pairs: np.ndarray) -> float:
+    """Share of pairs whose preferred photo is ahead; one of two that are even counts half."""
+    return float(np.mean(ahead > 0) + 0.5 * np.mean(ahead == 0))
 
 
 def _agreement(said: np.ndarray, given: np.ndarray) -> float:
