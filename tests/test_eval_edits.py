@@ -12,6 +12,7 @@ import pytest
 from lightmeter import Lightmeter, N, grey, make_album
 
 from calm.data.images import Photo
+from calm.engine import Result
 from calm.errors import ConfigError, DataError
 from calm.eval import suites
 from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
@@ -202,3 +203,24 @@ def test_speed_is_the_ratio_of_the_times_and_no_cache_answers(tmp_path: Path) ->
     assert 0.05 < found["score_to_encoder"] < 0.5  # a third, less what reading the files costs
     assert 1.5 < found["score_to_generate_loop"] < 0.25 / 0.03
     assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12
+    assert "personal" not in found
+
+
+def test_personal_scores_are_timed_on_the_same_photos(tmp_path: Path) -> None:
+    for i in range(12):
+        grey(tmp_path / f"{i:02}.png", 127, i)
+
+    def slow(model: Lightmeter, photos: list[Photo]) -> list[Result]:
+        time.sleep(0.04 * len(photos))
+        return [Result(score) for score in model.score(photos)]
+
+    class Timed(Lightmeter):
+        def score(self, photos: list[Photo]) -> list[Score]:
+            time.sleep(0.04 * len(photos))
+            return super().score(photos)
+
+    predictor = Timed()
+    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2, personal=slow)
+    assert 0.35 < found["personal_to_score"] < 0.65  # twice the time, and the files besides
+    assert found["personal"] < found["score"]
+    assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12 + 12

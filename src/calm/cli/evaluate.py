@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Quiet, Verbose
-from calm.cli.running import Talk, open_model
+from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Profile, Quiet, Verbose
+from calm.cli.running import Talk, open_model, open_profile
 
 app = typer.Typer(
     help="Measure a model on a data set.", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -180,6 +180,7 @@ def speed(
     seed: Seed = 0,
     limit: Limit = 500,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    profile: Profile = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -188,12 +189,14 @@ def speed(
 ) -> None:
     """Photos a second.
 
-    Of ``calm score``, of the encoder alone, and of a plain generate() loop over the same photos.
+    Of ``calm score``, of the encoder alone, and of a plain generate() loop over the same photos; with a profile, also
+    of personal scores.
     """
     predictor = _open(model, device, verbose, quiet)
     from calm.eval.suites import eval_speed
 
-    report(eval_speed(predictor, photos, seed=seed, limit=limit, batch_size=batch_size), format)
+    personal = open_profile(profile, model) if profile else None
+    report(eval_speed(predictor, photos, seed=seed, limit=limit, batch_size=batch_size, personal=personal), format)
 
 
 def report(figures: Mapping[str, Any], format: Literal["table", "json"]) -> None:

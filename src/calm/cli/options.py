@@ -39,6 +39,10 @@ Verbose = Annotated[
     typer.Option("-v", "--verbose", count=True, help="Say more on stderr; twice for debugging.", show_default=False),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing on stderr but errors.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="As this person would; see: calm profile.", show_default=False),
+]
 
 DEFAULT_MODEL = "calm-small"
 
@@ -52,6 +56,7 @@ __all__ = [
     "Output",
     "Overwrite",
     "Paths",
+    "Profile",
     "Quiet",
     "Verbose",
 ]

@@ -18,10 +18,11 @@ from calm.cli.options import (
     Output,
     Overwrite,
     Paths,
+    Profile,
     Quiet,
     Verbose,
 )
-from calm.cli.running import Run, Talk, find, leave, open_model
+from calm.cli.running import Run, Talk, find, leave, open_model, open_profile
 from calm.output import Format, TaskName, check_choice, open_sink
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
 
 def score(
     paths: Paths,
-    profile: Annotated[
-        str | None,
-        typer.Option("--profile", metavar="NAME", help="As this person would; see: calm profile.", show_default=False),
-    ] = None,
+    profile: Profile = None,
     format: Formatted = None,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -47,16 +45,7 @@ def score(
     from calm.engine import score_task
 
     options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
-    _run("score", score_task() if profile is None else _personal(profile, model), paths, options)
-
-
-def _personal(name: str, model: str) -> Task:
-    from calm.personal.prior import PRIOR, Prior
-    from calm.personal.store import Store
-    from calm.predictor import model_dir
-    from calm.profiles import personal_task
-
-    return personal_task(Store().load(name), Prior.load(model_dir(model) / PRIOR))
+    _run("score", score_task() if profile is None else open_profile(profile, model), paths, options)
 
 
 def comment(

@@ -84,6 +84,16 @@ def open_model(name: str, device: str | None, talk: Talk) -> Model:
     return model
 
 
+def open_profile(name: str, model: str) -> Task:
+    """Personal scores by the profile of that name, which belongs to a model."""
+    from calm.personal.prior import PRIOR, Prior
+    from calm.personal.store import Store
+    from calm.predictor import model_dir
+    from calm.profiles import personal_task
+
+    return personal_task(Store().load(name), Prior.load(model_dir(model) / PRIOR))
+
+
 def find(paths: Sequence[str]) -> tuple[Iterable[str], int | None]:
     """The photos behind the arguments, and how many; None where paths come from standard input and are not known yet.
 

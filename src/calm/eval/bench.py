@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, score_task
+from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Task, score_task
 from calm.errors import DataError, PhotoError
 from calm.eval.gather import Paths, batches, decode, draw, find, plain, progress, renamed, stamp
 
@@ -91,6 +91,7 @@ def eval_speed(
     limit: int | None = 500,
     batch_size: int = DEFAULT_BATCH_SIZE,
     generated: int = 16,
+    personal: Task | None = None,
 ) -> dict[str, Any]:
     """Throughput of ``score`` beside the encoder alone and beside a generate() loop, on the same photos in one run.
 
@@ -100,10 +101,11 @@ def eval_speed(
 
     Args:
         generated: photos for the generate() loop, which is slow.
+        personal: personal scores (:func:`calm.profiles.personal_task`), to be timed as well, from files like ``score``.
 
     Returns:
         photos a second of ``score``, ``encoder`` and ``generate_loop``; ``score_to_encoder`` (also by turn) and
-        ``score_to_generate_loop``.
+        ``score_to_generate_loop``; where asked for, also of ``personal``, and ``personal_to_score``.
     """
     failed: list[dict[str, str]] = []
     paths = draw(find(photos), limit, seed)
@@ -113,7 +115,14 @@ def eval_speed(
     predictor.encoder_only(warm)
     predictor.generate_loop(warm[:1])
 
-    n, score_times, encoder_times = _turns(predictor, paths, batch_size, failed)
+    def from_files(task: Task, name: str) -> Callable[[Sequence[Photo]], None]:
+        return lambda part: _score_files(predictor, [photo.path for photo in part], batch_size, task, name)
+
+    ways = {"score": from_files(score_task(), "score"), "encoder": lambda part: _encode(predictor, part, batch_size)}
+    if personal is not None:
+        ways["personal"] = from_files(personal, "personal")
+    n, times = _turns(ways, paths, failed)
+    score_times, encoder_times = times["score"], times["encoder"]
     looped = [renamed(photo, "loop") for photo in known[:generated]]
     start = time.perf_counter()
     predictor.generate_loop(looped)
@@ -131,40 +140,41 @@ def eval_speed(
             "score_to_encoder": sum(encoder_times) / sum(score_times),
             "score_to_encoder_by_turn": [b / a for a, b in zip(score_times, encoder_times, strict=True)],
             "score_to_generate_loop": score_rate / loop_rate,
-            "failed": failed,
         }
+        | (
+            {"personal": n / sum(times["personal"]), "personal_to_score": sum(score_times) / sum(times["personal"])}
+            if personal is not None
+            else {}
+        )
+        | {"failed": failed}
         | stamp(predictor)
     )
 
 
 def _turns(
-    predictor: BenchPredictor, paths: Sequence[str], batch_size: int, failed: list[dict[str, str]]
-) -> tuple[int, list[float], list[float]]:
-    """Photos timed, and the seconds of ``score`` and of the encoder in each turn."""
+    ways: Mapping[str, Callable[[Sequence[Photo]], None]], paths: Sequence[str], failed: list[dict[str, str]]
+) -> tuple[int, dict[str, list[float]]]:
+    """Photos timed, and the seconds of each way in each turn; every other turn goes through the ways backwards."""
     n = 0
-    score_times: list[float] = []
-    encoder_times: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for turn, part in enumerate(progress(list(batches(paths, -(-len(paths) // PARTS))), "timing")):
         photos_of_turn = [renamed(photo, "encoder") for photo in decode(part, failed)]
         if not photos_of_turn:
             continue
         n += len(photos_of_turn)
-        for scoring in (True, False) if turn % 2 == 0 else (False, True):
+        for name in list(ways)[:: -1 if turn % 2 else 1]:
             start = time.perf_counter()
-            if scoring:
-                _score_files(predictor, [photo.path for photo in photos_of_turn], batch_size)
-            else:
-                _encode(predictor, photos_of_turn, batch_size)
-            (score_times if scoring else encoder_times).append(time.perf_counter() - start)
-    return n, score_times, encoder_times
+            ways[name](photos_of_turn)
+            times[name].append(time.perf_counter() - start)
+    return n, times
 
 
-def _score_files(predictor: Model, paths: Sequence[str], batch_size: int) -> None:
-    """Score files through the engine, as the command does."""
+def _score_files(predictor: Model, paths: Sequence[str], batch_size: int, task: Task, name: str) -> None:
+    """Score files through the engine, as the command does. ``name``: of the photos' new hashes."""
     from calm.data.images import load_photo
 
-    engine = Engine(predictor, batch_size=batch_size, load=lambda path: renamed(load_photo(path), "score"))
-    for answer in engine.answers(paths, score_task()):
+    engine = Engine(predictor, batch_size=batch_size, load=lambda path: renamed(load_photo(path), name))
+    for answer in engine.answers(paths, task):
         if answer.result is None:
             raise DataError(
                 f"expected {answer.path} to be scored as before, found: {answer.error}; is it being changed?"
