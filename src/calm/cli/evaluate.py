@@ -125,6 +125,16 @@ def piaa(
         int, typer.Option("--people", min=1, help="Use so many people at most, drawn by the seed.")
     ] = 100,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the examples for each person.")] = 10,
+    test_people: Annotated[
+        Path | None,
+        typer.Option(
+            "--test-people",
+            metavar="FILE",
+            help="Names of the people to test, one a line; the others are learnt from.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
@@ -140,13 +150,16 @@ def piaa(
 ) -> None:
     """How well do a few ratings of one person predict that person's others?
 
-    Against the general score and plain learners on the very same draws.
+    Against the general score and plain learners on the very same draws. FLICKR-AES's protocol (37 people of its own
+    split, 10 draws): --test-people WORKERS --shots 10, and again with --shots 100.
     """
     predictor = _open(model, device, verbose, quiet)
     from calm.eval.suites import eval_piaa
 
     wanted = tuple(sorted(set(shots or [10])))
-    figures = eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed)
+    tested = test_people.read_text(encoding="utf-8").split("\n") if test_people else None
+    tested = [name.strip() for name in tested if name.strip()] if tested else None
+    figures = eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed, tested=tested)
     if plots:
         from calm.eval.plots import plot_piaa
 

@@ -15,7 +15,7 @@ from calm.errors import DataError
 
 NAMES = {
     "person": ("person", "user", "rater", "worker", "user_id"),
-    "photo": ("photo", "image", "file", "path", "image_id"),
+    "photo": ("photo", "image", "file", "path", "image_id", "imagepair"),
     "rating": ("rating", "score"),
 }
 

@@ -1,17 +1,17 @@
 """Personal taste (PIAA): how well do a few ratings of one person predict that person's others?
 
 Protocol. The table of ratings is cut into parts that share neither people nor photos
-(:func:`calm.personal.folds.folds`). Of each part people are drawn; of each of them, ``draws`` times, an order of the
-photos that they rated. The first ``shots`` are the examples, and what comes after the most examples asked for is
-predicted, so that every number of shots and every learner is measured on the very same photos. What is learnt from
-other people is learnt from the other parts. The figure is the SRCC of predicted and given ratings, averaged over a
-person's draws and then over people; its standard error is over people. A learner that gives every photo the same orders
-nothing: 0.
+(:func:`calm.personal.folds.folds`), or into people to test and others. Of each part people are drawn; of each of them,
+``draws`` times, an order of the photos that they rated. The first ``shots`` are the examples, and what comes after the
+most examples asked for is predicted, so that every number of shots and every learner is measured on the very same
+photos. What is learnt from other people is learnt from the other parts. The figure is the SRCC of predicted and given
+ratings, averaged over a person's draws and then over people; its standard error is over people. A learner that gives
+every photo the same orders nothing: 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ from calm.engine import Model, describe_task
 from calm.errors import DataError
 from calm.eval.gather import ask, plain, refuse_trained, stamp
 from calm.eval.metrics import srcc
-from calm.personal.folds import folds
+from calm.personal.folds import apart, folds
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
 from calm.personal.prior import Prior, Shown
 from calm.profiles import traits_task
 
-QUERIES = 10
+QUERIES = 5
 """Photos that are left to predict for every person, at least."""
 
 
@@ -43,6 +43,7 @@ def eval_piaa(
     draws: int = 10,
     seed: int = 0,
     scale: tuple[float, float] | None = None,
+    tested: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
 
@@ -50,6 +51,8 @@ def eval_piaa(
         images: folder that the photos' names in the table are relative to.
         ratings: table of person, photo and rating; see :mod:`calm.data.ratings`.
         scale: lowest and highest rating that could be given; None for those in the table.
+        tested: people to test; the others are learnt from (:func:`calm.personal.folds.apart`). None for parts of the
+            table in turn.
 
     Raises:
         DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
@@ -58,7 +61,7 @@ def eval_piaa(
     compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
     seen, shown = _look(predictor, given, failed)
-    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed)
+    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed, tested=tested)
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
     return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
 
@@ -108,6 +111,7 @@ def measure(
     people: int = 100,
     draws: int = 10,
     seed: int = 0,
+    tested: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Figures of every learner on the same draws.
 
@@ -127,9 +131,10 @@ def measure(
     Raises:
         DataError: where nobody rated enough photos.
     """
-    parts = [_part(one, seen, shown) for one in folds(ratings, seed)]
-    most = max(shots)
-    fit = [(i, j) for i, part in enumerate(parts) for j in range(len(part.people)) if _enough(part.people[j], most)]
+    parts = [_part(one, seen, shown) for one in (folds(ratings, seed) if tested is None else apart(ratings, tested))]
+    most, first = max(shots), 0 if tested is None else 1
+    asked_of = [(i, j) for i in range(first, len(parts)) for j in range(len(parts[i].people))]
+    fit = [(i, j) for i, j in asked_of if _enough(parts[i].people[j], most)]
     if not fit:
         count = max(len(which) for part in parts for which, _ in part.people)
         raise DataError(
@@ -160,8 +165,8 @@ def measure(
         "ceiling": _figures(ceiling, ceiling)["srcc"],
         "people": len(chosen),
         "draws": draws,
-        "folds": len(parts),
-        "left_out": sum(len(part.people) for part in parts) - len(fit),
+        "folds": len(parts) - first,
+        "left_out": len(asked_of) - len(fit),
     }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from calm.data.record import Rating
+from calm.errors import DataError
 
 LEAST = 0.2
 """Share of the ratings that a part has at least, to be a part of its own."""
@@ -30,6 +31,27 @@ def folds(ratings: Sequence[Rating], seed: int = 0) -> list[list[Rating]]:
         sides.append({name: int(order[i] % 2) for i, name in enumerate(sorted(names))})
     people, photos = sides
     return [[one for one in ratings if people[one.person] == photos[one.path] == half] for half in (0, 1)]
+
+
+def apart(ratings: Sequence[Rating], people: Collection[str]) -> list[list[Rating]]:
+    """Two parts: what is left to learn from, and the ratings of these people, which are tested.
+
+    Of the others' ratings those of photos that these people rated are left out (FLICKR-AES is split so: 173 people to
+    learn from, 37 to test).
+
+    Raises:
+        DataError: for a name without ratings, or where nothing is left to learn from.
+    """
+    unknown = sorted(set(people) - {one.person for one in ratings})
+    tested = [one for one in ratings if one.person in people]
+    photos = {one.path for one in tested}
+    rest = [one for one in ratings if one.person not in people and one.path not in photos]
+    if unknown or not rest:
+        found = f"none of {unknown[0]!r}" if unknown else "nothing left to learn from"
+        raise DataError(
+            f"expected ratings by everybody to test, and by others of other photos, found {found}; correct the names"
+        )
+    return [rest, tested]
 
 
 def _islands(ratings: Sequence[Rating]) -> list[list[Rating]]:
