@@ -15,7 +15,7 @@ from calm.data.images import Photo
 from calm.data.looks import look_at
 from calm.errors import WeightsError
 from calm.model.checkpoint import TRAINED, build, load_tokenizer, save_trained
-from calm.model.compact import SCALE, pack, unpack
+from calm.model.compact import SCALE, SHORT, pack, unpack
 from calm.model.judge import JUDGE, OWN, save_judge
 from calm.predictor import Predictor
 
@@ -107,9 +107,12 @@ def test_a_judge_that_does_not_fit_is_refused(parts, tmp_path):
 
 def test_eight_bits_are_near_enough_and_small():
     torch.manual_seed(0)
-    state = {"a.matrix": torch.randn(40, 100), "a.row": torch.randn(100), "b.matrix": torch.randn(4, 4)}
+    state = {"a.matrix": torch.randn(40, 300), "a.row": torch.randn(300), "b.matrix": torch.randn(4, 300)}
+    state |= {"a.narrow": torch.randn(40, SHORT - 1), "a.kernels": torch.randn(8, SHORT // 4, 2, 2)}
     packed = pack(state, ["a."])
     assert packed["a.matrix"].dtype == torch.int8 and packed["a.matrix" + SCALE].shape == (40, 1)
+    assert packed["a.kernels"].dtype == torch.int8 and packed["a.kernels" + SCALE].shape == (8, 1, 1, 1)
+    assert torch.equal(packed["a.narrow"], state["a.narrow"])
     again = unpack(packed)
     assert set(again) == set(state)
     assert torch.equal(again["a.row"], state["a.row"]) and torch.equal(again["b.matrix"], state["b.matrix"])
@@ -119,7 +122,8 @@ def test_eight_bits_are_near_enough_and_small():
     assert unpack(state).keys() == state.keys()
 
 
-def test_a_packed_model_says_nearly_the_same(parts, tmp_path):
+def test_a_packed_model_says_nearly_the_same(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr("calm.model.compact.SHORT", 8)  # the rows of a tiny model are short
     plain = write_model(tmp_path / "plain", parts, 1, ["frame"])
     packed = write_model(tmp_path / "packed", parts, 1, ["frame"], compact=("mfam.",))
     assert (packed / TRAINED).stat().st_size < 0.8 * (plain / TRAINED).stat().st_size

@@ -14,13 +14,15 @@ from torch import Tensor
 SCALE = "|scale"
 """Behind the name of a matrix: the name of its scales, one for each row."""
 LEVELS = 127
+SHORT = 256
+"""Rows of fewer values are kept as they are: they save little, and rounding shows in them (docs/lab.md, 47)."""
 
 
 def pack(state: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """The state with the matrices below ``prefixes`` in eight bits, scales beside them; all else as it is."""
+    """The state with the matrices of long rows below ``prefixes`` in eight bits, scales beside them; all else as is."""
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
-        if value.ndim < 2 or not name.startswith(tuple(prefixes)):
+        if value.ndim < 2 or value[0].numel() < SHORT or not name.startswith(tuple(prefixes)):
             packed[name] = value
             continue
         scale = (value.float().abs().amax(dim=tuple(range(1, value.ndim)), keepdim=True) / LEVELS).clamp(min=1e-12)
