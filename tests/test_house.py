@@ -19,7 +19,20 @@ MAX_LINES = 400
 FLOORS = [
     {"types", "errors", "config", "memory", "calm"},
     {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking", "personal"},
-    {"train", "eval", "engine", "observer", "predictor", "catalogue", "trial", "table", "output", "api", "profiles"},
+    {
+        "train",
+        "eval",
+        "engine",
+        "observer",
+        "predictor",
+        "catalogue",
+        "trial",
+        "table",
+        "output",
+        "api",
+        "profiles",
+        "metric",
+    },
     {"serve", "cli"},
 ]
 """Each part may import from its own floor and from those above it in this list."""

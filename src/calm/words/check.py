@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calm.words.compose import STRENGTHS, WEAKNESSES, Said
+from calm.words.compose import BOTH, STRENGTHS, WEAKNESSES, Said
 from calm.words.facts import OPPOSITES
 from calm.words.parse import DARK, find_claims, parse_comment, sentences, verdict_band
 from calm.words.phrases import noun
@@ -21,6 +21,8 @@ CUES = {
     for polarity, forms in ((1, STRENGTHS), (-1, WEAKNESSES))
 }
 """How a sentence about a strength (1) or a weakness (-1) may begin."""
+CUES_TO_BOTH = [form.removesuffix(".") for form in BOTH if form.endswith("{against_noun}.")]
+"""How a sentence about a strength and a weakness may stand, but for its end."""
 _MEANT_DARK = {"low_key", "underexposed"}
 
 
@@ -67,16 +69,24 @@ def begin_again(text: str, said: Said, rng: np.random.Generator, named: bool = F
     """How another attempt begins: the faithful start of the last one, and a cue to a side that it leaves out.
 
     Args:
-        named: the cue goes as far as to name what is noted on that side, so that only the rest is left to write.
+        named: the cue goes as far as to name what is noted on every side left out, so that only the rest is left to
+            write; and a first sentence may then claim something of its own, as long as it denies nothing.
     """
     start = faithful_start(text, said)
+    if named and not start:
+        first = (sentences(text) or [""])[0]
+        found, denied = _unnoted(first, said)
+        start = "" if found & denied else first
     told = {aspect.polarity for aspect in parse_comment(start).aspects} if start else set()
-    left_out = [one for one in said.observations if one.polarity not in told]
+    left_out = {one.polarity: one for one in reversed(said.observations) if one.polarity not in told}
     if not start or not left_out:
         return start
-    one = left_out[0]
-    cue = f"{start} {rng.choice(CUES[one.polarity])}"
-    return f"{cue} {noun(one.key, one.polarity, one.strength, rng)}" if named else cue
+    if not named:
+        return f"{start} {rng.choice(CUES[next(reversed(left_out))])}"
+    nouns = {side: noun(one.key, side, one.strength, rng) for side, one in left_out.items()}
+    if len(nouns) > 1:
+        return f"{start} {str(rng.choice(CUES_TO_BOTH)).format(noun=nouns[1], against_noun=nouns[-1])}"
+    return f"{start} {rng.choice(CUES[next(iter(nouns))])} {next(iter(nouns.values()))}"
 
 
 def _unnoted(text: str, said: Said) -> tuple[set[str], set[str]]:
