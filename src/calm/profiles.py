@@ -73,6 +73,7 @@ def learn_profile(
     """
     from calm.data.datasets.folder import read_labels
     from calm.data.ratings import read_pairs
+    from calm.personal.prior import Shown
     from calm.personal.profile import Preferred, Profile
 
     if before is not None:
@@ -88,8 +89,6 @@ def learn_profile(
         first = f", such as {failed[0]['path']}: {failed[0]['error']}" if failed else ""
         raise DataError(f"expected rated photos below {images}, found none of {len(names)} that can be used{first}")
     shown = {name: _shown([described]) for name, (_, described) in known.items()}
-
-    from calm.personal.prior import Shown
 
     def together(chosen: Sequence[str]) -> Shown:
         return Shown.join([shown[name] for name in chosen]) if chosen else next(iter(shown.values()))[:0]

@@ -157,8 +157,8 @@ def piaa(
     from calm.eval.suites import eval_piaa
 
     wanted = tuple(sorted(set(shots or [10])))
-    tested = test_people.read_text(encoding="utf-8").split("\n") if test_people else None
-    tested = [name.strip() for name in tested if name.strip()] if tested else None
+    names = test_people.read_text(encoding="utf-8").splitlines() if test_people else []
+    tested = [name.strip() for name in names if name.strip()] if test_people else None
     figures = eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed, tested=tested)
     if plots:
         from calm.eval.plots import plot_piaa
