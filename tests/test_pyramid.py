@@ -13,7 +13,7 @@ import yaml
 from parts import SHAPE, write_parts, write_pyramid
 from safetensors.torch import load_file
 from scipy import stats
-from test_judge import photos
+from test_judge import photo, photos
 from test_train import recipe, write_data
 from transformers import MobileNetV1Model, ResNetConfig, ResNetModel
 
@@ -129,6 +129,20 @@ def test_the_pyramid_has_its_share_of_the_score(parts, tmp_path):
         own = predictors[2].model.pyramid(predictors[2].whole_views(seen)[:, 0])["score"].softmax(dim=1)
     np.testing.assert_allclose(all_, own, atol=1e-5)
     assert [score for score, _ in predictors[1].suggest(seen)] == predictors[1].score(seen)
+
+
+def test_the_pyramid_may_see_a_photo_and_its_mirror_image(parts, tmp_path):
+    model = model_of(parts, pyramid_share=1.0, pyramid_looks=["frame", "mirrored"])
+    save_trained(model, tmp_path, load_tokenizer(parts[1]))
+    (tmp_path / "calibration.json").write_text('{"score_heads": 1.0}')
+    predictor, seen = Predictor.load(tmp_path, dtype=torch.float32), photos()
+    mirrored = [photo(np.ascontiguousarray(each.pixels[:, ::-1]), i) for i, each in enumerate(seen)]
+    one, other = ([score.value for score in predictor.score(each)] for each in (seen, mirrored))
+    assert one == pytest.approx(other, abs=1e-4)
+    predictor.model.config.pyramid_looks = ["frame"]
+    assert [score.value for score in predictor.score(seen)] != pytest.approx(one, abs=1e-4)
+    with pytest.raises(ConfigError, match="expected pyramid_looks among"):
+        model_of(parts, pyramid_looks=["sideways"])
 
 
 def test_a_score_does_not_depend_on_company(parts, tmp_path):

@@ -62,6 +62,7 @@ class CalmConfig(PretrainedConfig):
         pyramid_mean, pyramid_std: what its inputs are normalised by.
         pyramid_frozen: its first convolutions that do not learn.
         pyramid_dropout: before its heads.
+        pyramid_looks: ways in which it sees a frame; its opinion is their mean.
         pyramid_share: weight of its opinion in a score, 0–1; the looks share the rest.
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
@@ -116,6 +117,7 @@ class CalmConfig(PretrainedConfig):
         pyramid_std: tuple[float, float, float] = (0.5, 0.5, 0.5),
         pyramid_frozen: int = 0,
         pyramid_dropout: float = 0.5,
+        pyramid_looks: tuple[str, ...] = ("frame",),
         pyramid_share: float = 0.25,
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
@@ -166,6 +168,7 @@ class CalmConfig(PretrainedConfig):
         self.pyramid_std = list(pyramid_std)
         self.pyramid_frozen = pyramid_frozen
         self.pyramid_dropout = pyramid_dropout
+        self.pyramid_looks = list(pyramid_looks)
         self.pyramid_share = pyramid_share
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
@@ -174,6 +177,8 @@ class CalmConfig(PretrainedConfig):
         super().__init__(**kwargs)
         if self.looks[:1] != ["frame"] or set(self.looks) - set(LOOKS):
             raise ConfigError(f"expected looks among {', '.join(LOOKS)}, the frame first, found {self.looks}")
+        if not self.pyramid_looks or set(self.pyramid_looks) - set(LOOKS):
+            raise ConfigError(f"expected pyramid_looks among {', '.join(LOOKS)}, found {self.pyramid_looks}")
         if self.vision_config is not None:
             depth = self.vision_config.num_hidden_layers
             if max(self.layers) > depth:

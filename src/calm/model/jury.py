@@ -48,7 +48,10 @@ class Jury:
         first = self._opinion(own, self.model) if own is not None else self._judge(views, self.model)
         said = [first, *(self._judge(look(views, name), self.second) for name in self.model.config.looks[1:])]
         if self.model.pyramid is not None:
-            said.append(self.model.pyramid(views[:, 0])["score"].double().softmax(dim=1))
+            seen = [look(views, name)[:, 0] for name in self.model.config.pyramid_looks]
+            said.append(
+                torch.stack([self.model.pyramid(each)["score"].double().softmax(dim=1) for each in seen]).mean(dim=0)
+            )
         return said
 
     @torch.inference_mode()
