@@ -57,6 +57,7 @@ def _curve(figures: Mapping[str, Any]) -> Figure:
     if len(shots) > 1:
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks(shots, [str(k) for k in shots])
+        axes.set_xlim(shots[0] - 0.1, shots[-1] * 1.15)
     axes.set(xlabel="rated examples", ylabel="SRCC with the person's other ratings")
     axes.set_title(f"{figures['people']} people × {figures['draws']} draws; bands: 95 % over people", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
