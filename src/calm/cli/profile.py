@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calm.cli.options import DEFAULT_MODEL, Device, Model, Paths, Quiet, Verbose
-from calm.cli.running import Talk, find, open_model
+from calm.cli.running import Talk, find, open_model, open_prior
 
 if TYPE_CHECKING:
     from calm.personal.profile import Profile
@@ -114,11 +114,11 @@ def show(
     from calm.personal.traits import leanings
 
     if picture:
-        _new_picture(picture)
+        _new(picture, ".png", ".svg", ".pdf")
     profile = Store().load(name)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
-    known = _prior(model)
+    known = open_prior(model)
     found = leanings(known, profile.person(known)[0])
     sides = {
         title: [each for each in found[::sign] if each.points * sign > 0][:SIDES]
@@ -156,7 +156,7 @@ def next_(
     predictor = _open(model, device, talk)
     from calm.profiles import rate_next
 
-    chosen, failed = rate_next(predictor, _prior(model), list(photos), count, profile)
+    chosen, failed = rate_next(predictor, open_prior(model), list(photos), count, profile)
     for row in failed:
         talk.say(f"left out {row['path']}: {row['error']}")
     for path in chosen:
@@ -212,10 +212,7 @@ def prior(
 
     Profiles of a model begin from the file tastes.safetensors in its folder, which this makes.
     """
-    from calm.errors import UsageError
-
-    if output.exists():
-        raise UsageError(f"expected a new file, found one at {output}; name another, or remove it")
+    _new(output)
     predictor = _open(model, device, Talk(verbose, quiet))
     from calm.eval.piaa import learn_prior
 
@@ -245,7 +242,7 @@ def _learn(
     predictor = _open(model, device, talk)
     from calm.profiles import learn_profile
 
-    profile, failed = learn_profile(predictor, _prior(model), name, images, ratings, scale, before)
+    profile, failed = learn_profile(predictor, open_prior(model), name, images, ratings, scale, before)
     for row in failed:
         talk.say(f"left out {row['path']}: {row['error']}")
     store.save(profile)
@@ -266,14 +263,14 @@ def _draw(name: str, leanings: list[Leaning], path: Path) -> None:
     draw_leanings(f"What {name} likes and dislikes", leanings, path)
 
 
-def _new_picture(path: Path) -> None:
-    """Raise :class:`UsageError` for a file that is there, or of a kind that cannot be drawn."""
+def _new(path: Path, *suffixes: str) -> None:
+    """Raise :class:`UsageError` for a file that is there, or whose name ends in none of the suffixes, if any."""
     from calm.errors import UsageError
 
     if path.exists():
         raise UsageError(f"expected a new file, found one at {path}; name another, or remove it")
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"expected a name that ends in .png, .svg or .pdf, found {path.name}; choose one of these")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UsageError(f"expected a name that ends in {', '.join(suffixes)}, found {path.name}; choose one of these")
 
 
 def verdict(profile: Profile) -> str:
@@ -294,13 +291,6 @@ def _line(profile: Profile) -> str:
     pairs = f"{len(profile.pairs)} pairs" if profile.pairs else ""
     told = ", ".join(part for part in (rated, pairs) if part)
     return f"{profile.name}  {told}, {profile.model} {profile.model_sha256[:12]}"
-
-
-def _prior(model: str):  # noqa: ANN202 - imported late
-    from calm.personal.prior import PRIOR, Prior
-    from calm.predictor import model_dir
-
-    return Prior.load(model_dir(model) / PRIOR)
 
 
 def _open(model: str, device: str | None, talk: Talk):  # noqa: ANN202 - as in calm eval

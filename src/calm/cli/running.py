@@ -21,6 +21,7 @@ from calm.errors import PhotoError, UsageError
 if TYPE_CHECKING:
     from calm.engine import Answer, Engine, Model, Task
     from calm.output import Sink
+    from calm.personal.prior import Prior
     from calm.types import Row
 
 logger = logging.getLogger(__name__)
@@ -86,12 +87,18 @@ def open_model(name: str, device: str | None, talk: Talk) -> Model:
 
 def open_profile(name: str, model: str) -> Task:
     """Personal scores by the profile of that name, which belongs to a model."""
-    from calm.personal.prior import PRIOR, Prior
     from calm.personal.store import Store
-    from calm.predictor import model_dir
     from calm.profiles import personal_task
 
-    return personal_task(Store().load(name), Prior.load(model_dir(model) / PRIOR))
+    return personal_task(Store().load(name), open_prior(model))
+
+
+def open_prior(model: str) -> Prior:
+    """What is known of any person's taste, as it comes with a model."""
+    from calm.personal.prior import PRIOR, Prior
+    from calm.predictor import model_dir
+
+    return Prior.load(model_dir(model) / PRIOR)
 
 
 def find(paths: Sequence[str]) -> tuple[Iterable[str], int | None]:

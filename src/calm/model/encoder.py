@@ -101,12 +101,13 @@ class VisionEncoder(nn.Module):
 
     def read(self, pixel_values: Tensor, layers: Sequence[int], adapted: bool = True) -> tuple[Tensor, Tensor]:
         """:meth:`forward`, and every token after the deepest block asked for, not pooled: (B, 1 + grid², width)."""
-        if self.chunk and len(pixel_values) != self.chunk:
-            parts = [self.read(part, layers, adapted) for part in filled(pixel_values, self.chunk)]
-            features, last = (torch.cat(each)[: len(pixel_values)] for each in zip(*parts, strict=True))
-            return features, last
-        states = self._states(pixel_values, layers, adapted)
-        return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1), states[max(layers)]
+
+        def read(part: Tensor) -> tuple[Tensor, Tensor]:
+            states = self._states(part, layers, adapted)
+            return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1), states[max(layers)]
+
+        features, last = in_chunks(read, pixel_values, self.chunk)
+        return features, last
 
     def start(self, pixel_values: Tensor, layers: Sequence[int], trunk: int) -> Tensor:
         """The first half of :meth:`forward`, for encoders whose later blocks still learn.
@@ -277,14 +278,15 @@ def without_adapters(part: nn.Module) -> Iterator[None]:
             layer._disable_adapters = was
 
 
-def in_chunks(function: Callable[[Tensor], Tensor], frames: Tensor, size: int) -> Tensor:
+def in_chunks(function: Callable[[Tensor], Sequence[Tensor]], frames: Tensor, size: int) -> Sequence[Tensor]:
     """A function of frames (B, 3, H, W), applied to ``size`` of them at once, the last ones filled up; 0 for all."""
     if not size or len(frames) == size:
         return function(frames)
-    return torch.cat([function(part) for part in filled(frames, size)])[: len(frames)]
+    parts = [function(part) for part in _filled(frames, size)]
+    return [torch.cat(each)[: len(frames)] for each in zip(*parts, strict=True)]
 
 
-def filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
+def _filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
     """Parts of ``size`` photos each, the last one filled up with zeros; at least one."""
     for start in range(0, max(1, len(pixel_values)), size):
         part = pixel_values[start : start + size]

@@ -72,7 +72,7 @@ class Pyramid(nn.Module):
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Whole frames (B, 3, S, S), normalised for the encoder → (B, n) for each name of :data:`SAYS`."""
-        told = in_chunks(self._pooled, frames, self.chunk)
+        (told,) = in_chunks(lambda part: [self._pooled(part)], frames, self.chunk)
         told = F.dropout(told.to(self.out["score"].weight.dtype), self.dropout, self.training)
         return {name: head(told) for name, head in self.out.items()}
 

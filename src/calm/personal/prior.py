@@ -17,7 +17,8 @@ GENERAL = 1
 """Column of the general score in what a prior reads."""
 
 
-def _nothing() -> np.ndarray:
+def nothing() -> np.ndarray:
+    """No rows, for what is not known."""
     return np.zeros((0, 0))
 
 
@@ -64,8 +65,8 @@ class Prior:
     general: tuple[float, float]
     level: float
     tastes: Tastes
-    reference: np.ndarray = field(default_factory=_nothing)
-    traits: np.ndarray = field(default_factory=_nothing)
+    reference: np.ndarray = field(default_factory=nothing)
+    traits: np.ndarray = field(default_factory=nothing)
 
     @classmethod
     def learn(cls, photos: Shown, people: Sequence[Rated], width: int = 32, traits: np.ndarray | None = None) -> Prior:
@@ -85,7 +86,7 @@ class Prior:
         blank = Tastes(np.zeros(0), np.zeros((0, 0)), 1.0)
         read = cls(centre, directions, general, level, blank).read(photos)
         tastes = Tastes.learn([(read[which], given - level) for which, given in people])
-        return cls(centre, directions, general, level, tastes, read, _nothing() if traits is None else traits)
+        return cls(centre, directions, general, level, tastes, read, nothing() if traits is None else traits)
 
     def read(self, photos: Shown) -> np.ndarray:
         """A constant, the general score, and the directions: (n, 2 + width)."""

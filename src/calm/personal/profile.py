@@ -19,7 +19,7 @@ import numpy as np
 
 from calm.data.record import to_ten
 from calm.errors import UsageError, WeightsError
-from calm.personal.prior import Prior, Shown
+from calm.personal.prior import Prior, Shown, nothing
 from calm.personal.trust import Trust, trust
 from calm.types import Score
 
@@ -27,10 +27,6 @@ NAME = re.compile(r"[\w][\w .@-]{0,63}")
 FACTS, TENSORS = "profile.json", "profile.safetensors"
 DIGITS = 16
 """Digits of a photo's SHA-256 that tell it from the person's others."""
-
-
-def _nothing() -> np.ndarray:
-    return np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Profile:
     ratings: np.ndarray
     trust: Trust | None = None
     pairs: tuple[str, ...] = ()
-    apart: np.ndarray = field(default_factory=_nothing)
+    apart: np.ndarray = field(default_factory=nothing)
 
     @classmethod
     def learn(
