@@ -284,9 +284,8 @@ def test_a_reader_that_leaves_early_is_no_fault(photos):
 
 def test_every_command_has_help(capsys):
     commands = [[], ["score"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"], ["profile"]]
-    commands += [
-        ["profile", each] for each in ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior")
-    ]
+    verbs = ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior", "look")
+    commands += [["profile", each] for each in verbs]
     commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance", "speed")]
     for command in commands:
         assert calm(*command, "--help") == 0

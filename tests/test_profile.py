@@ -216,8 +216,8 @@ def test_a_profile_says_what_the_person_likes(prior):
     known = replace(prior, reference=prior.read(photos), traits=values)
     ratings = 5.5 + photos.features @ np.array([0.8, 1.0, -0.6, 0, 0, 0])
     weights, _ = known.person(known.read(photos), ratings)
-    found = {each.trait: each.points for each in leanings(known, weights)}
+    found = {each.trait: each.points for each in leanings(known, known.reference @ weights)}
     assert list(found) == ["rich colour", "snow"], "detail is what the general score likes already"
     assert found["rich colour"] == pytest.approx(1.0, abs=0.15), "a little of each stands in the other by chance"
     assert found["snow"] == pytest.approx(-0.6, abs=0.15)
-    assert leanings(prior, weights) == [], "of photos without known traits nothing is said"
+    assert leanings(prior, prior.reference @ weights) == [], "of photos without known traits nothing is said"

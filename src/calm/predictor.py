@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LogitsProcessorList
 
 from calm.data.images import Photo
@@ -22,8 +22,9 @@ from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.memory import keep_freed_memory
 from calm.model.checkpoint import load, load_tokenizer
+from calm.model.examples import READER, ExampleReader, load_reader
 from calm.model.judge import JUDGE, second_judge
-from calm.model.jury import Jury
+from calm.model.jury import DescribedJudge, Jury
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
@@ -93,6 +94,8 @@ class Predictor:
     """
 
     preprocess = PREPROCESS
+    folder: Path | None = None
+    """Where the model lies, if it was loaded from a folder."""
 
     def __init__(
         self,
@@ -120,6 +123,7 @@ class Predictor:
         self.calibration: dict[str, Any] = {"temperature": 1.0, "bias": 0.0, "heads": 0.5, "score_heads": 0.0} | (
             calibration or {}
         )
+        self._reader: tuple[ExampleReader, list[str]] | None = None
         self.jury = Jury(self.model, self.chat, self.second, self.calibration["score_heads"])
 
     @classmethod
@@ -150,11 +154,21 @@ class Predictor:
         predictor = cls(
             model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device, second
         )
+        predictor.folder = folder
         if dtype is None and kind == "cpu" and fast != torch.float32:
             judges = (predictor.model, second)
             for each in filter(None, (*(judge and judge.vision for judge in judges), predictor.model.pyramid)):
                 each.hasten(fast, STEADY)
         return predictor
+
+    def reader(self) -> tuple[ExampleReader, list[str]] | None:
+        """The reader of examples that comes with the model, and hashes of the photos whose ratings it was taught; None
+        where there is none. It is loaded when it is first asked for.
+        """
+        if self._reader is None and self.folder is not None and (self.folder / READER).is_file():
+            config = self.model.config
+            self._reader = load_reader(self.folder / READER, config.text_source, self.chat, config.token_rms)
+        return self._reader
 
     # ------------------------------------------------------------------------------------------------ seeing
 
@@ -336,6 +350,11 @@ class Predictor:
         return logits.softmax(dim=1)
 
     # ------------------------------------------------------------------------------------------------ yardsticks
+
+    @property
+    def judge_described(self) -> nn.Module:
+        """What makes the model's own opinion of a score from what :meth:`describe` gives: (n, d) → logits (n, 10)."""
+        return DescribedJudge(self.model)
 
     @torch.inference_mode()
     def encoder_only(self, photos: Sequence[Photo]) -> Tensor:

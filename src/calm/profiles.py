@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,14 @@ from calm.engine import Engine, Model, Result, Task, describe_task
 from calm.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from calm.data.images import Photo
+    from calm.personal.in_context import InContext
     from calm.personal.prior import Prior, Shown
     from calm.personal.profile import Profile
+    from calm.personal.seen import Seen
+    from calm.types import Score
 
 STARS = ((1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales of ratings in use, the first that holds all of a person's is taken where none is named."""
@@ -24,15 +29,36 @@ Failed = list[dict[str, str]]
 
 
 def personal_task(profile: Profile, prior: Prior) -> Task:
-    """Personal scores."""
-
-    scores = profile.scorer(prior)
+    """Personal scores. What a profile in context rests on is encoded with the first photos, once."""
+    known: list[Callable[[np.ndarray], list[Score]]] = []
 
     def task(model: Model, photos: list[Photo]) -> list[Result]:
         _belongs(profile, model)
-        return [Result(score, profile=profile.name) for score in scores(_shown(model.describe(photos)))]
+        if not known:
+            known.append(profile.scorer(prior, reader_of(model, prior, profile.way)))
+        scores = known[0](prior.read(_shown(model.describe(photos))))
+        return [Result(score, profile=profile.name) for score in scores]
 
     return task
+
+
+def reader_of(model: Any, prior: Prior, way: str) -> InContext | None:  # noqa: ANN401 - a predictor, which may have one
+    """The model's reader of examples, for a profile that is learnt in context; None for any other.
+
+    Raises:
+        UsageError: for a model without one.
+    """
+    from calm.personal.in_context import InContext
+
+    if way != InContext.name:
+        return None
+    found = model.reader() if hasattr(model, "reader") else None
+    if found is None:
+        raise UsageError(
+            f"expected a model with a reader of examples (reader.safetensors), found none in {model.name}; learn the "
+            "profile by tastes"
+        )
+    return InContext(found[0], prior, found[1])
 
 
 def traits_task() -> Task:
@@ -56,6 +82,7 @@ def learn_profile(
     ratings: str | Path,
     scale: tuple[float, float] | None = None,
     before: Profile | None = None,
+    way: str | None = None,
 ) -> tuple[Profile, Failed]:
     """A profile from a table of one person's ratings, and the photos that could not be used.
 
@@ -66,6 +93,7 @@ def learn_profile(
         scale: lowest and highest rating there could be; None for that of ``before``, or else the first of :data:`STARS`
             that holds them all.
         before: a profile to add to.
+        way: of :data:`calm.personal.profile.WAYS`; None for that of ``before``, or else the first.
 
     Raises:
         DataError: for a table that cannot be used, or where no photo could be read.
@@ -74,7 +102,7 @@ def learn_profile(
     from calm.data.datasets.folder import read_labels
     from calm.data.ratings import read_pairs
     from calm.personal.prior import Shown
-    from calm.personal.profile import Preferred, Profile
+    from calm.personal.profile import WAYS, Preferred, Profile
 
     if before is not None:
         _belongs(before, model)
@@ -100,7 +128,8 @@ def learn_profile(
     rated = [name for name in labels if name in known]
     given = [known[name][0] for name in rated], together(rated), [labels[name] for name in rated]
     whose = name, (model.name, model.sha256), prior
-    return Profile.learn(*whose, *given, scale, before, preferred), failed
+    reader = reader_of(model, prior, way or (before.way if before else WAYS[0]))
+    return Profile.learn(*whose, *given, scale, before, preferred, reader), failed
 
 
 def _look(model: Model, images: str | Path, names: Sequence[str]) -> tuple[dict[str, tuple[str, tuple]], Failed]:
@@ -144,6 +173,18 @@ def rate_next(
     candidates = prior.read(_shown(seen))
     _, uncertain = profile.person(prior) if profile else prior.person(candidates[:0], np.zeros(0))
     return [paths[i] for i in most_telling(prior, uncertain, candidates, count)], failed
+
+
+def look_at_photos(model: Model, paths: Sequence[str]) -> tuple[Seen, Failed]:
+    """What the model sees on photos, to learn tastes from, and the photos that could not be read."""
+    from calm.personal.seen import Seen
+
+    failed: Failed = []
+    rows = list(_described(model, paths, failed))
+    if not rows:
+        raise DataError(f"expected photos that can be read, found none of {len(paths)}: {failed[0]['error']}")
+    photos = _shown([described for _, _, described in rows])
+    return Seen.gather(model.sha256, [sha256 for _, sha256, _ in rows], photos), failed
 
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Profile, Quiet, Verbose
-from calm.cli.running import Talk, open_model, open_profile
+from calm.cli.running import Talk, open_model, open_profile, open_reader
 
 app = typer.Typer(
     help="Measure a model on a data set.", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -135,6 +135,17 @@ def piaa(
             dir_okay=False,
         ),
     ] = None,
+    reader: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reader",
+            metavar="DIR",
+            help="A trained reader of examples; may be repeated. Each is tested on people and photos it never saw.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
@@ -159,7 +170,9 @@ def piaa(
     wanted = tuple(sorted(set(shots or [10])))
     names = test_people.read_text(encoding="utf-8").splitlines() if test_people else []
     tested = [name.strip() for name in names if name.strip()] if test_people else None
-    figures = eval_piaa(predictor, images, ratings, shots=wanted, people=people, draws=draws, seed=seed, tested=tested)
+    settings: dict[str, Any] = {"shots": wanted, "people": people, "draws": draws, "seed": seed, "tested": tested}
+    readers = [open_reader(each, predictor) for each in reader or []]
+    figures = eval_piaa(predictor, images, ratings, **settings, readers=readers)
     if plots:
         from calm.eval.plots import plot_piaa
 

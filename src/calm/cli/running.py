@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -21,6 +22,7 @@ from calm.errors import PhotoError, UsageError
 if TYPE_CHECKING:
     from calm.engine import Answer, Engine, Model, Task
     from calm.output import Sink
+    from calm.personal.in_context import InContext
     from calm.personal.prior import Prior
     from calm.types import Row
 
@@ -99,6 +101,17 @@ def open_prior(model: str) -> Prior:
     from calm.predictor import model_dir
 
     return Prior.load(model_dir(model) / PRIOR)
+
+
+def open_reader(folder: Path, model: Any) -> InContext:  # noqa: ANN401 - a predictor
+    """The reader of examples in a trained folder, for the photos as ``model`` sees them."""
+    from calm.model.examples import READER, load_reader
+    from calm.personal.in_context import InContext
+    from calm.personal.prior import PRIOR, Prior
+
+    config = model.model.config
+    reader, photos = load_reader(folder / READER, config.text_source, model.chat, config.token_rms)
+    return InContext(reader, Prior.load(folder / PRIOR), photos)
 
 
 def find(paths: Sequence[str]) -> tuple[Iterable[str], int | None]:

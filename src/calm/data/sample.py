@@ -25,6 +25,8 @@ class Sample:
         targets: arrays for heads by name (see :data:`calm.model.heads.HEADS`); absent means no loss.
         question, answer: one exchange; empty where there is none.
         distribution: (10,) soft target for the score that the answer begins with.
+        examples: (n, config.examples) float32, photos that one person rated, instead of a photo of its own; with
+        ratings: (n,) float32, what that person gave them, 1–10.
     """
 
     views: np.ndarray | None = None
@@ -38,6 +40,8 @@ class Sample:
     question: str = ""
     answer: str = ""
     distribution: np.ndarray | None = None
+    examples: np.ndarray | None = None
+    ratings: np.ndarray | None = None
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Batch:
     targets: dict[str, Tensor]
     exchanges: list[tuple[str, str]]
     distributions: list[np.ndarray | None]
+    examples: Tensor | None = None
+    ratings: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.exchanges)
@@ -88,4 +94,6 @@ def collate(samples: Sequence[Sample], sizes: dict[str, int]) -> Batch:
         targets=targets,
         exchanges=[(sample.question, sample.answer) for sample in samples],
         distributions=[sample.distribution for sample in samples],
+        examples=stack([sample.examples for sample in samples]),
+        ratings=stack([sample.ratings for sample in samples]),
     )

@@ -11,8 +11,7 @@ every photo the same orders nothing: 0.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,11 @@ from calm.errors import DataError
 from calm.eval.gather import ask, plain, refuse_trained, stamp
 from calm.eval.metrics import srcc
 from calm.personal.folds import apart, folds
+from calm.personal.in_context import InContext
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
+from calm.personal.people import Part
 from calm.personal.prior import Prior, Shown
+from calm.personal.tuned import Tuned
 from calm.profiles import traits_task
 
 QUERIES = 5
@@ -44,6 +46,7 @@ def eval_piaa(
     seed: int = 0,
     scale: tuple[float, float] | None = None,
     tested: Collection[str] | None = None,
+    readers: Sequence[InContext] = (),
 ) -> dict[str, Any]:
     """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
 
@@ -53,6 +56,8 @@ def eval_piaa(
         scale: lowest and highest rating that could be given; None for those in the table.
         tested: people to test; the others are learnt from (:func:`calm.personal.folds.apart`). None for parts of the
             table in turn.
+        readers: of examples, each taught on some people and photos; of every part the first is measured that knows none
+            of its photos. Where a part has none, in-context learning is left out.
 
     Raises:
         DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
@@ -60,8 +65,19 @@ def eval_piaa(
     given, missing = read_ratings(ratings, images, scale)
     compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
-    seen, shown = _look(predictor, given, failed)
-    found = measure(given, seen, shown, shots=shots, people=people, draws=draws, seed=seed, tested=tested)
+    seen, shown, hashes = _look(predictor, given, failed)
+    also = [Tuned(predictor.judge_described)] if hasattr(predictor, "judge_described") else []
+    found = measure(
+        given,
+        seen,
+        shown,
+        shots=shots,
+        people=people,
+        draws=draws,
+        seed=seed,
+        tested=tested,
+        also=lambda part: [*also, *unseen(readers, [hashes[path] for path in part.paths])],
+    )
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
     return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
 
@@ -69,37 +85,31 @@ def eval_piaa(
 def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Prior:
     """What is known of any person's taste, from a table of the ratings of many, as :func:`eval_piaa` reads it."""
     given, _ = read_ratings(ratings, images)
-    seen, shown = _look(predictor, given, [])
-    part = _part(given, seen, shown)
+    seen, shown, _ = _look(predictor, given, [])
+    part = Part.gather(given, seen, shown)
     paths = sorted(seen, key=lambda path: seen[path])
     known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "look") else []
     rows = [answer.result.features for answer in known if answer.result and answer.result.features is not None]
     return Prior.learn(part.photos, part.people, traits=np.stack(rows) if rows else None)
 
 
-def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]) -> tuple[dict[str, int], Shown]:
-    """What the model sees on the rated photos, and where each path stands in it."""
+def unseen(readers: Sequence[InContext], hashes: Sequence[str]) -> list[InContext]:
+    """The first reader that was taught ratings of none of these photos (SHA-256), or none."""
+    fit = (each for each in readers if not any(sha256.startswith(tuple(each.photos) or "-") for sha256 in hashes))
+    return [each for each in [next(fit, None)] if each is not None]
+
+
+def _look(
+    predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]
+) -> tuple[dict[str, int], Shown, dict[str, str]]:
+    """What the model sees on the rated photos, where each path stands in it, and the SHA-256 of each."""
     paths = sorted({one.path for one in ratings})
     answers = ask(predictor, paths, describe_task(), "looking at photos", failed)
     results = [answer.result for answer in answers if answer.result]
     features = np.stack([result.features for result in results if result.features is not None]).astype(float)
     shown = Shown(features, np.array([result.score.value for result in results]))
-    return {answer.path: i for i, answer in enumerate(answers)}, shown
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a table of ratings, as numbers.
-
-    Attributes:
-        photos: what the model sees on its photos.
-        people: for each person, indices into ``photos`` and ratings, 1–10.
-        names: of the people.
-    """
-
-    photos: Shown
-    people: list[tuple[np.ndarray, np.ndarray]]
-    names: list[str]
+    hashes = {answer.path: answer.sha256 or "" for answer in answers}
+    return {answer.path: i for i, answer in enumerate(answers)}, shown, hashes
 
 
 def measure(
@@ -112,6 +122,7 @@ def measure(
     draws: int = 10,
     seed: int = 0,
     tested: Collection[str] | None = None,
+    also: Callable[[Part], Sequence[Learner]] = lambda _: (),
 ) -> dict[str, Any]:
     """Figures of every learner on the same draws.
 
@@ -121,6 +132,7 @@ def measure(
         shown: what the model sees on the photos.
         shots: numbers of examples.
         people: drawn at random of those with enough ratings that are not all alike.
+        also: further learners for the part that is tested; those that some part lacks are left out.
 
     Returns:
         ``shots`` (for each number of examples, for each learner ``srcc``, ``stderr``, and ``gain`` over the general
@@ -131,7 +143,9 @@ def measure(
     Raises:
         DataError: where nobody rated enough photos.
     """
-    parts = [_part(one, seen, shown) for one in (folds(ratings, seed) if tested is None else apart(ratings, tested))]
+    parts = [
+        Part.gather(one, seen, shown) for one in (folds(ratings, seed) if tested is None else apart(ratings, tested))
+    ]
     most, first = max(shots), 0 if tested is None else 1
     asked_of = [(i, j) for i in range(first, len(parts)) for j in range(len(parts[i].people))]
     fit = [(i, j) for i, j in asked_of if _enough(parts[i].people[j], most)]
@@ -143,8 +157,9 @@ def measure(
         )
     rng = np.random.default_rng([seed, len(fit)])
     chosen = [fit[i] for i in rng.permutation(len(fit))[:people]]
-    learners = {i: _learners(parts, i) for i in sorted({i for i, _ in chosen})}
-    names = [each.name for each in learners[chosen[0][0]]]
+    learners = {i: [*_learners(parts, i), *also(parts[i])] for i in sorted({i for i, _ in chosen})}
+    everywhere = set.intersection(*({one.name for one in each} for each in learners.values()))
+    names = [one.name for one in learners[chosen[0][0]] if one.name in everywhere]
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
     ceiling = np.full((len(chosen), draws), np.nan)
     for row, (i, j) in enumerate(chosen):
@@ -155,7 +170,7 @@ def measure(
             asked = order[most:]
             ceiling[row, draw] = _order(others[which[asked]], given[asked])
             for k in shots:
-                for learner in learners[i]:
+                for learner in (each for each in learners[i] if each.name in names):
                     predict = learner.learn(parts[i].photos[which[order[:k]]], given[order[:k]])
                     said = predict(parts[i].photos[which[asked]])
                     found[k][learner.name][row, draw] = _order(said, given[asked])
@@ -182,20 +197,6 @@ def _learners(parts: Sequence[Part], tested: int) -> list[Learner]:
     ]
     prior = Prior.learn(photos, ratings)
     return [General(), Ridge(), ResidualRidge(), Others(prior), Learnt(prior)]
-
-
-def _part(ratings: Sequence[Rating], seen: dict[str, int], shown: Shown) -> Part:
-    known = [one for one in ratings if one.path in seen]
-    paths = sorted({one.path for one in known})
-    place = {path: i for i, path in enumerate(paths)}
-    by_person: dict[str, dict[int, list[float]]] = {}
-    for one in known:
-        by_person.setdefault(one.person, {}).setdefault(place[one.path], []).append(one.score)
-    people = [
-        (np.array(sorted(photos)), np.array([float(np.mean(photos[i])) for i in sorted(photos)]))
-        for photos in by_person.values()
-    ]
-    return Part(shown[[seen[path] for path in paths]], people, list(by_person))
 
 
 def _enough(person: tuple[np.ndarray, np.ndarray], shots: int) -> bool:

@@ -109,7 +109,7 @@ def trained_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor
     return {
         name: value.detach()
         for name, value in model.state_dict().items()
-        if name.startswith(("mfam.", "heads.", "beliefs.", "pyramid.")) or "lora_" in name
+        if name.startswith(("mfam.", "heads.", "beliefs.", "pyramid.", "examples.")) or "lora_" in name
     }
 
 

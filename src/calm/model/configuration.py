@@ -46,6 +46,8 @@ class CalmConfig(PretrainedConfig):
             :mod:`calm.words.notes`).
         looks: ways to see a frame, of :data:`calm.data.looks.LOOKS`; a score is the mean of what is read from each
             (ours).
+        examples: numbers that a rated photo has in a prompt of examples; 0: the model reads none (see
+            :mod:`calm.model.examples`).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
             SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
         head_hidden: width of the auxiliary heads' hidden layers.
@@ -105,6 +107,7 @@ class CalmConfig(PretrainedConfig):
         beliefs: int = 0,
         notes: bool = False,
         looks: tuple[str, ...] = ("frame",),
+        examples: int = 0,
         token_rms: float = 0.13,
         head_hidden: int = 384,
         head_branches: tuple[str, ...] | None = None,
@@ -156,6 +159,7 @@ class CalmConfig(PretrainedConfig):
         self.beliefs = beliefs
         self.notes = notes
         self.looks = list(looks)
+        self.examples = examples
         self.token_rms = token_rms
         self.head_hidden = head_hidden
         self.head_branches = None if head_branches is None else list(head_branches)

@@ -48,7 +48,7 @@ class AuxiliaryHeads(nn.Module):
 
     def __init__(self, config: CalmConfig, dropout: float = 0.2) -> None:
         super().__init__()
-        width = config.text_config.hidden_size
+        width = self.width = config.text_config.hidden_size
         counts = config.low_queries, config.middle_queries, config.high_queries, config.statistics, config.technique
         there = [name for name, count in zip(NAMES, counts, strict=True) if count] + ["summary", "thematic"]
         self.parts = {"judged": _parts(config.head_branches, there), "edited": _parts(config.edit_branches, there)}

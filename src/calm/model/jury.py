@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from calm.chat import Chat
 from calm.data.looks import look
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.readout import SCORES, score_distribution
 from calm.types import Score
+
+
+class DescribedJudge(nn.Module):
+    """A model's branch of statistics and its heads, alone: standardised statistics (n, d) → logits of a score (n, 10).
+
+    The layers are those of the model, not copies.
+    """
+
+    def __init__(self, model: CalmForConditionalGeneration) -> None:
+        super().__init__()
+        self.statistics, self.heads = model.mfam.statistics.layers, model.heads
+
+    def forward(self, told: Tensor) -> Tensor:
+        tokens = self.statistics(told).unflatten(1, (-1, self.heads.width))
+        return self.heads({"statistics": tokens})["score"]
 
 
 class Jury:

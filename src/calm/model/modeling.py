@@ -16,6 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
 from calm.model.encoder import VisionEncoder, check_targets, merge_lora
+from calm.model.examples import Examples
 from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam
 from calm.model.pyramid import Pyramid
@@ -31,6 +32,7 @@ PARTS = {
     "beliefs": "beliefs.",
     "language": "language_model.",
     "pyramid": "pyramid.",
+    "examples": "examples.",
 }
 """Name of each part of the model and the prefix of its parameters; some parts contain others."""
 
@@ -59,6 +61,8 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.heads = AuxiliaryHeads(config)
         self.beliefs = Beliefs(config) if config.beliefs else None
         self.pyramid = Pyramid(config) if config.pyramid_config is not None else None
+        size = config.text_config.hidden_size
+        self.examples = Examples(config.examples, size, config.token_rms) if config.examples else None
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         if not self.language_model.config.tie_word_embeddings:
             self._tied_weights_keys = {}

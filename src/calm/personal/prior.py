@@ -17,6 +17,10 @@ GENERAL = 1
 """Column of the general score in what a prior reads."""
 
 
+SMALL = 1e-6
+"""Spread below which a number says nothing."""
+
+
 def nothing() -> np.ndarray:
     """No rows, for what is not known."""
     return np.zeros((0, 0))
@@ -93,6 +97,14 @@ class Prior:
         middle, spread = self.general
         turned = (photos.features - self.centre) @ self.directions
         return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, turned])
+
+    def numbers(self, read: np.ndarray) -> np.ndarray:
+        """Photos as :meth:`read` gives them, as examples in a prompt: (n, 2 + width) → (n, 2 + width) float32.
+
+        All but the constant, in units of the photos that were learnt from, and last what other people would give.
+        """
+        spread = np.maximum(self.reference[:, GENERAL:].std(axis=0), SMALL)
+        return np.column_stack([read[:, GENERAL:] / spread, read @ self.tastes.mean]).astype(np.float32)
 
     def person(
         self, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray | None = None

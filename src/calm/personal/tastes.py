@@ -117,7 +117,17 @@ def _preference(steep: float, ahead: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _told(
     mean: np.ndarray, covariance: np.ndarray, features: np.ndarray, values: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of this mean and covariance, after values (n,) of photos, each with a variance of its own."""
+    """Weights of this mean and covariance, after values (n,) of photos, each with a variance of its own.
+
+    By the smaller of two systems of equations, n or d in number, which have the same solution.
+    """
+    left = values - features @ mean
+    if len(features) > len(mean):
+        root = np.linalg.cholesky(covariance)
+        turned = features @ root
+        inner = np.eye(len(mean)) + turned.T @ (turned / noise[:, None])
+        uncertain = root @ np.linalg.solve(inner, root.T)
+        return mean + uncertain @ (features.T @ (left / noise)), uncertain
     told = features @ covariance
     gain = np.linalg.solve(told @ features.T + np.diag(noise), told).T
-    return mean + gain @ (values - features @ mean), covariance - gain @ told
+    return mean + gain @ left, covariance - gain @ told

@@ -69,15 +69,18 @@ def traits(cues: Sequence[Mapping[str, float]], heads: Mapping[str, Tensor]) -> 
     return np.concatenate([measured, emotions, content], axis=1)
 
 
-def leanings(prior: Prior, weights: np.ndarray) -> list[Leaning]:
+def leanings(prior: Prior, own: np.ndarray) -> list[Leaning]:
     """What moves a person's score up, most first, and down, least first; empty where the prior knows no traits.
 
     Over the photos that the prior was learnt from: the covariance of each trait with what the personal score says
     beyond the general one.
+
+    Args:
+        own: personal scores of these photos, ``prior.reference``.
     """
     if not len(prior.traits):
         return []
-    own, general = prior.reference @ weights, prior.reference[:, GENERAL]
+    general = prior.reference[:, GENERAL]
     line = np.column_stack([np.ones(len(own)), general])
     beyond = own - line @ np.linalg.lstsq(line, own, rcond=None)[0]
     spread = float(beyond.std())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calm.personal.in_context import InContext, means
 from calm.personal.prior import GENERAL, Prior
 
 LEAST = 5
@@ -38,7 +39,14 @@ class Trust:
         return self.better >= 0.9
 
 
-def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray, seed: int = 0) -> Trust | None:
+def trust(
+    prior: Prior,
+    read: np.ndarray,
+    ratings: np.ndarray,
+    apart: np.ndarray,
+    seed: int = 0,
+    reader: InContext | None = None,
+) -> Trust | None:
     """Leave-one-out agreement, by bootstrap over the examples; None where they are too few or all alike.
 
     By the ratings where there are enough of them, else by the pairs.
@@ -47,14 +55,17 @@ def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray
         read: (k, n) examples as the prior reads them.
         ratings: (k,), 1–10.
         apart: (m, n) of pairs of photos, the preferred one less the other one.
+        reader: what learns from the examples, in place of the prior.
     """
+
+    def said_of(left: int) -> float:
+        others, given, asked = _without(read, left), _without(ratings, left), read[left : left + 1]
+        if reader is not None:
+            return float(means(reader.person(others, given)(asked))[0])
+        return float(prior.predict(asked, prior.person(others, given, apart)[0])[0])
+
     if len(ratings) >= LEAST and np.ptp(ratings):
-        said = np.array(
-            [
-                prior.predict(read[i : i + 1], prior.person(_without(read, i), _without(ratings, i), apart)[0])[0]
-                for i in range(len(ratings))
-            ]
-        )
+        said = np.array([said_of(left) for left in range(len(ratings))])
         return _compare("srcc", said, read[:, GENERAL], ratings, _agreement, seed)
     if len(apart) >= LEAST:
         ahead = np.array([apart[i] @ prior.person(read, ratings, _without(apart, i))[0] for i in range(len(apart))])

@@ -67,6 +67,9 @@ class Task(ABC):
         """SHA-256 of the photos that this task shows, so that no evaluation uses them."""
         return set()
 
+    def leave(self, folder: Path) -> None:  # noqa: B027
+        """Write what belongs beside the trained weights, once training has ended."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of photos to draw from."""

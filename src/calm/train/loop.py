@@ -19,6 +19,7 @@ from calm.data.sample import Batch, collate
 from calm.data.views import normalise
 from calm.errors import ConfigError
 from calm.model.checkpoint import freeze_base
+from calm.model.examples import ExampleReader
 from calm.model.heads import HEADS
 from calm.model.modeling import PARTS, CalmForConditionalGeneration, join
 from calm.model.precision import mixed_precision
@@ -27,7 +28,7 @@ from calm.readout import SCORES
 from calm.tasks.base import Task
 from calm.train import state
 from calm.train.average import RunningMean
-from calm.train.losses import correlation_loss, head_losses
+from calm.train.losses import correlation_loss, example_losses, head_losses
 from calm.train.recipe import Stage
 
 
@@ -126,6 +127,8 @@ def batch_losses(
     losses: dict[str, Tensor] = {}
     if "pyramid" in read:
         losses |= head_losses(pyramid_outputs(model, batch), batch.targets)
+    if "examples" in read:
+        losses |= rated_losses(model, batch, chat)
     if not {"heads", "language"} & set(read):
         return losses
     tokens = encode_batch(model, batch, keep_encoder, patch_dropout, branches)
@@ -145,6 +148,15 @@ def pyramid_outputs(model: CalmForConditionalGeneration, batch: Batch) -> dict[s
             "pyramid in the recipe's model, and the task without cached"
         )
     return model.pyramid(normalise(batch.views[:, :1], model.config.image_mean, model.config.image_std)[:, 0])
+
+
+def rated_losses(model: CalmForConditionalGeneration, batch: Batch, chat: Chat) -> dict[str, Tensor]:
+    """Losses of sequences of rated photos (:mod:`calm.model.examples`)."""
+    if model.examples is None or batch.examples is None or batch.ratings is None:
+        found = "a model that reads none" if model.examples is None else "a task without"
+        raise ConfigError(f"expected rated photos where examples are read, found {found}; give examples in the config")
+    reader = ExampleReader(model.language_model, model.examples, chat)
+    return example_losses(reader.logits(batch.examples, batch.ratings), batch.ratings)
 
 
 def encode_batch(

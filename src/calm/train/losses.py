@@ -26,6 +26,26 @@ def correlation_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
     return (1 - (a * b).sum() / (a.norm() * b.norm() + 1e-6)) / 2
 
 
+def example_losses(logits: Tensor, ratings: Tensor, spread: float = 0.6, cold: int = 8) -> dict[str, Tensor]:
+    """How far what is said of each photo of a sequence is from what the person gave it.
+
+    ``rating``: cross-entropy to a normal density of this ``spread`` round the rating, and a share of the squared error
+    of the mean; ``order``: (1 − Pearson correlation) / 2 within each sequence, from the ``cold``-th photo on.
+
+    Args:
+        logits: (B, n, 10). ratings: (B, n), 1–10.
+    """
+    scores = SCORES.to(logits)
+    target = (-0.5 * ((scores - ratings[..., None]) / spread).square()).softmax(dim=-1)
+    mean = logits.softmax(dim=-1) @ scores
+    entropy = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
+    losses = {"rating": (entropy + 0.15 * (mean - ratings).square()).mean()}
+    if ratings.shape[1] > cold + 2:
+        order = [correlation_loss(a[cold:], b[cold:]) for a, b in zip(mean, ratings, strict=True)]
+        losses["order"] = sum(order[1:], order[0]) / len(order)
+    return losses
+
+
 def head_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
     """A loss for every head that has targets; rows of NaN (and single NaN, for amounts) are left out.
 

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
 
-Part = Literal["mfam", "statistics", "technique", "heads", "content", "beliefs", "vision", "language", "pyramid"]
+Part = Literal[
+    "mfam", "statistics", "technique", "heads", "content", "beliefs", "vision", "language", "pyramid", "examples"
+]
 
 
 class _Strict(BaseModel):
@@ -42,7 +44,7 @@ class Stage(_Strict):
     name: str
     steps: int = Field(ge=0)
     learn: dict[Part, float] = Field(description="learning rate of each part that learns; the rest is frozen")
-    read: list[Literal["heads", "language", "pyramid"]] = Field(description="which losses are minimised")
+    read: list[Literal["heads", "language", "pyramid", "examples"]] = Field(description="which losses are minimised")
     tasks: list[TaskSpec]
     warmup: int = 100
     last_rate: float = Field(0.02, ge=0, le=1, description="share of the learning rate that is left at the last step")

@@ -15,7 +15,8 @@ import torch
 
 from calm.chat import Chat
 from calm.memory import keep_freed_memory
-from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_trained
+from calm.model.checkpoint import build, freeze_base, load_tokenizer, save_trained, trained_state
+from calm.model.examples import READER, save_reader
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
@@ -112,7 +113,11 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
             made.branches = []  # nothing more is read of them, so nothing more is encoded
             made.prepare(model)
             used |= made.hashes()
+            made.leave(folder)
     (folder / "trained_on.txt").write_text("".join(f"{sha[:8]}\n" for sha in sorted(used)))
+    if any("examples" in stage.read for stage in spec.stages):
+        known = sorted({sha[:8] for sha in used})
+        save_reader(trained_state(model), model.config.text_lora or {}, known, folder / READER)
     lessons = [task.options for stage in spec.stages for task in stage.tasks if task.name == "edits"]
     if lessons and "language" in spec.stages[-1].read:
         held_out = task_class("edits")(context, **(lessons[-1] | {"split": "validation"}))

@@ -1,0 +1,59 @@
+"""In-context learning as a learner of tastes: the language model reads the examples and says what a photo would get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calm.personal.learners import Learner, Predict
+from calm.personal.prior import Prior, Shown
+
+if TYPE_CHECKING:
+    from calm.model.examples import ExampleReader
+
+TOGETHER = 128
+"""Photos that are asked about in one pass."""
+STEPS = np.arange(1.0, 11.0)
+"""The ratings that a distribution is over."""
+
+
+class InContext(Learner):
+    """A reader of examples (:mod:`calm.model.examples`) with the prior that it reads photos by.
+
+    Args:
+        photos: first hexadecimal digits of the SHA-256 of the photos whose ratings it was taught.
+    """
+
+    name = "in-context"
+
+    def __init__(self, reader: ExampleReader, prior: Prior, photos: Collection[str] = ()) -> None:
+        self.reader, self.prior = reader, prior
+        self.photos = frozenset(photos)
+
+    def learn(self, photos: Shown, ratings: np.ndarray) -> Predict:
+        distributions = self.person(self.prior.read(photos), ratings)
+        return lambda others: means(distributions(self.prior.read(others)))
+
+    def person(self, read: np.ndarray, ratings: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """After k ≥ 0 rated photos, as the prior reads them: what gives the probabilities of the ratings 1 … 10 of
+        others, (n, 10).
+
+        The examples are encoded here, once.
+        """
+        import torch
+
+        remembered = self.reader.remember(torch.from_numpy(self.prior.numbers(read)), torch.from_numpy(ratings))
+
+        def distributions(others: np.ndarray) -> np.ndarray:
+            told = torch.from_numpy(self.prior.numbers(others))
+            parts = [self.reader.rate(remembered, part) for part in told.split(TOGETHER)]
+            return torch.cat(parts).double().cpu().numpy() if parts else np.zeros((0, 10))
+
+        return distributions
+
+
+def means(distributions: np.ndarray) -> np.ndarray:
+    """(n, 10) probabilities of the ratings 1 … 10 → (n,), 1–10."""
+    return distributions @ STEPS
