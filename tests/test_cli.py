@@ -70,6 +70,22 @@ def test_photos_that_failed_have_a_row_and_the_status_says_so(photos, capsys):
     assert captured.err == "calm: 2 of 4 photos failed; their rows say why\n"
 
 
+def test_ranks_best_first_and_failed_last(photos, tmp_path, capsys):
+    assert calm("rank", photos, "--format", "jsonl", "-q") == 1
+    found = rows(capsys)
+    assert [(row["path"].rsplit("/")[-1], row["rank"]) for row in found] == [
+        ("light.png", 1),
+        ("dark.png", 2),
+        ("torn.png", None),
+    ]
+    assert calm("rank", photos, "--top", 1, "--output", tmp_path / "best.csv", "-q") == 1
+    with open(tmp_path / "best.csv", newline="") as stream:
+        assert [(row["rank"], row["status"]) for row in csv.DictReader(stream)] == [("1", "ok"), ("", "failed")]
+    assert calm("rank", photos, "-q") == 1
+    table = capsys.readouterr().out
+    assert table.index("light.png") < table.index("dark.png") < table.index("torn.png")
+
+
 def test_a_photo_that_the_model_fails_on_has_a_row(photos, capsys):
     Image.fromarray(np.full((9, 9, 3), POISON, np.uint8)).save(photos / "poison.png")
     assert calm("score", photos / "poison.png", photos / "dark.png", "--format", "jsonl", "-q") == 1
@@ -283,7 +299,7 @@ def test_a_reader_that_leaves_early_is_no_fault(photos):
 
 
 def test_every_command_has_help(capsys):
-    commands = [[], ["score"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"], ["profile"]]
+    commands = [[], ["score"], ["rank"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"], ["profile"]]
     verbs = ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior", "look")
     commands += [["profile", each] for each in verbs]
     commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance", "speed")]

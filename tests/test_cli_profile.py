@@ -76,6 +76,9 @@ def test_from_ratings_to_personal_scores(model, tmp_path, capsys):
     plain = scores(capsys, *photos, "--model", model)
     own = scores(capsys, *photos, "--model", model, "--profile", "ann")
     assert plain[0]["score"] < plain[1]["score"] and own[0]["score"] > own[1]["score"]
+    assert calm("rank", *photos, "--model", model, "--profile", "ann", "--format", "jsonl", "-q") == 0
+    best = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
+    assert best == [str(path) for path in photos], "the dark one first, as this person would have it"
     assert [row["profile"] for row in plain + own] == [None, None, "ann", "ann"]
     assert all(sum(row["distribution"]) == pytest.approx(1) and row["score_std"] > 0 for row in own)
 

@@ -134,7 +134,7 @@ def recipe(folder: Path, root: Path, **settings) -> Path:
     options = {"unlabelled": ["seen/others.safetensors"], "split": "train", "length": 12}
     task = {"name": "people", "batch": 4, "options": options}
     stage = {"name": "read", "steps": 3, "learn": {"examples": 1e-3, "language": 1e-3}, "read": ["examples"]}
-    config = SHAPE | {"examples": 8, "text_lora": lora} | settings
+    config = SHAPE | {"examples": 10, "text_lora": lora} | settings
     tree = {
         "name": "tiny",
         "model": {"vision": vision, "text": text, "image_token": "<image>", "config": config},
@@ -168,13 +168,13 @@ def test_training_leaves_a_reader_that_knows_what_it_was_taught(root, tmp_path, 
 
 def test_a_config_of_another_width_is_refused(root, tmp_path, monkeypatch):
     monkeypatch.setenv("CALM_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(ConfigError, match="expected examples: 8 in the recipe's config"):
+    with pytest.raises(ConfigError, match="expected examples: 10 in the recipe's config"):
         train(recipe(tmp_path, root, examples=9))
 
 
 def test_real_and_simulated_people(root):
     """A sample is a pure function of its generator; ratings are on 1–10; stretched ones keep their order."""
-    config = type("Config", (), {"examples": 8})()
+    config = type("Config", (), {"examples": 10})()
     context = Context(root, root, config)
     task = PeopleTask(context, unlabelled=["seen/others.safetensors"], length=10, real=1.0, scaled=0.0, noise=0.0)
     assert len(task) == PEOPLE and len(task.hashes()) == PHOTOS
@@ -219,7 +219,7 @@ def profile_of(reader: ExampleReader, count: int = 12) -> tuple[Profile, Prior, 
     rng = np.random.default_rng(4)
     shown = Shown(rng.normal(size=(30, 6)), rng.uniform(3, 8, 30))
     people = [(np.arange(30), rng.uniform(1, 10, 30)) for _ in range(6)]
-    prior = Prior.learn(shown, people, width=WIDTH - 2)
+    prior = Prior.learn(shown, people, width=WIDTH - 4)
     learner = InContext(reader, prior)
     hashes = [f"{i:02}" * 32 for i in range(count)]
     given = rng.uniform(1, 10, count)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 Format = Literal["table", "jsonl", "csv"]
-TaskName = Literal["score", "comment", "suggest"]
+TaskName = Literal["score", "comment", "suggest", "rank"]
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 COLUMNS = tuple(Row("").as_dict())
@@ -35,6 +35,7 @@ TASK_COLUMNS: dict[TaskName, tuple[str, ...]] = {
     "score": (),
     "comment": ("comment", "aspects"),
     "suggest": ("suggestions",),
+    "rank": ("rank",),
 }
 ROW_GROUP = 1024
 """Rows held back before they are written to a Parquet file."""
@@ -112,6 +113,31 @@ class ParquetWriter:
             self._rows.clear()
 
 
+class RankWriter:
+    """Holds rows back and writes them best first, each with its ``rank`` from 1 on; failed ones come last, unranked.
+
+    Args:
+        writer: where they go in the end.
+        top: only the best so many of those that did not fail; None for all.
+    """
+
+    def __init__(self, writer: Writer, top: int | None = None) -> None:
+        self._writer, self._top = writer, top
+        self._rows: list[Mapping[str, Any]] = []
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+
+    def finish(self) -> None:
+        scored = sorted((row for row in self._rows if row["score"] is not None), key=lambda row: -row["score"])
+        for place, row in enumerate(scored[: self._top], 1):
+            self._writer.write({**row, "rank": place})
+        for row in self._rows:
+            if row["score"] is None:
+                self._writer.write({**row, "rank": None})
+        self._writer.finish()
+
+
 class Sink:
     """A context that takes rows; leaving it with an exception keeps what is done and says where.
 
@@ -126,6 +152,12 @@ class Sink:
         self.streams = streams
         self.written = 0
         self.kept: Path | None = None
+
+    def rank(self, top: int | None = None) -> Self:
+        """Has rows written best first, see :class:`RankWriter`; to be called before the first row."""
+        self._writer = RankWriter(self._writer, top)
+        self.streams = False
+        return self
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Takes one row, a mapping with the columns that the sink was opened for."""

@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(predict.score)
+app.command()(predict.rank)
 app.command()(predict.comment)
 app.command()(predict.suggest)
 app.add_typer(profile.app, name="profile")

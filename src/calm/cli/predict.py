@@ -1,4 +1,4 @@
-"""``calm score``, ``calm comment`` and ``calm suggest``: one row a photo."""
+"""``calm score``, ``calm rank``, ``calm comment`` and ``calm suggest``: one row a photo."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from calm.cli.running import Run, Talk, find, leave, open_model, open_profile
 from calm.output import Format, TaskName, check_choice, open_sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from calm.engine import Answer, Task
+    from calm.output import Sink
 
 
 def score(
@@ -46,6 +49,30 @@ def score(
 
     options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
     _run("score", score_task() if profile is None else open_profile(profile, model), paths, options)
+
+
+def rank(
+    paths: Paths,
+    profile: Profile = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, metavar="N", help="Only the N best; failed photos are told all the same."),
+    ] = None,
+    format: Formatted = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Score photos and list them best first."""
+    from calm.engine import score_task
+
+    options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
+    task = score_task() if profile is None else open_profile(profile, model)
+    _run("rank", task, paths, options, arrange=lambda sink: sink.rank(top))
 
 
 def comment(
@@ -113,7 +140,14 @@ class _Options:
     talk: Talk
 
 
-def _run(name: TaskName, task: Task, paths: list[str], options: _Options, apply: Path | None = None) -> None:
+def _run(
+    name: TaskName,
+    task: Task,
+    paths: list[str],
+    options: _Options,
+    apply: Path | None = None,
+    arrange: Callable[[Sink], Sink] = lambda sink: sink,
+) -> None:
     from calm.engine import Engine
     from calm.trial import check_folder, try_suggestions
 
@@ -131,5 +165,5 @@ def _run(name: TaskName, task: Task, paths: list[str], options: _Options, apply:
 
     more = ("applied",) if apply else ()
     sink = open_sink(name, options.format, options.output, overwrite=options.overwrite, more=more)
-    run = Run(engine, task, sink, options.talk, total=total, finish=tried if apply else None)
+    run = Run(engine, task, arrange(sink), options.talk, total=total, finish=tried if apply else None)
     leave(run(photos))

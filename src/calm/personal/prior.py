@@ -98,13 +98,33 @@ class Prior:
         turned = (photos.features - self.centre) @ self.directions
         return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, turned])
 
-    def numbers(self, read: np.ndarray) -> np.ndarray:
-        """Photos as :meth:`read` gives them, as examples in a prompt: (n, 2 + width) → (n, 2 + width) float32.
+    def examples(self, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
+        """Rated photos as they stand in a prompt, one after the other: (k, n) and (k,) → (k, n + 2) float32.
 
-        All but the constant, in units of the photos that were learnt from, and last what other people would give.
+        The numbers of each are the general score and the directions, in units of the photos that were learnt from; what
+        other people would give; and, of what the tastes say of this person after the examples before it, mean and
+        standard deviation: the examples folded into a vector of tastes.
         """
+        tastes = self.tastes
+        weights, uncertain, told = tastes.mean, tastes.covariance, np.zeros((len(read), 2))
+        for i, (photo, rating) in enumerate(zip(read, ratings - self.level, strict=True)):
+            known = uncertain @ photo
+            spread = float(photo @ known)
+            told[i] = photo @ weights, np.sqrt(max(spread, 0.0))
+            gain = known / (spread + tastes.noise)
+            weights = weights + gain * (rating - photo @ weights)
+            uncertain = uncertain - np.outer(gain, known)
+        return self._told(read, told)
+
+    def asked(self, read: np.ndarray, examples: np.ndarray, ratings: np.ndarray) -> np.ndarray:
+        """The same of photos to ask about after all examples: (m, n) → (m, n + 2) float32."""
+        weights, uncertain = self.person(examples, ratings)
+        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", read, uncertain, read), 0.0))
+        return self._told(read, np.column_stack([read @ weights, spread]))
+
+    def _told(self, read: np.ndarray, own: np.ndarray) -> np.ndarray:
         spread = np.maximum(self.reference[:, GENERAL:].std(axis=0), SMALL)
-        return np.column_stack([read[:, GENERAL:] / spread, read @ self.tastes.mean]).astype(np.float32)
+        return np.column_stack([read[:, GENERAL:] / spread, read @ self.tastes.mean, own]).astype(np.float32)
 
     def person(
         self, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray | None = None

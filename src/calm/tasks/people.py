@@ -69,10 +69,9 @@ class PeopleTask(Task):
         self.prior = Prior.learn(self.part.photos, self.part.people)
         pools = [self.part.photos, *(Seen.load(context.root / name).photos for name in unlabelled)]
         self._read = [self.prior.read(photos) for photos in pools]
-        self._numbers = [self.prior.numbers(read) for read in self._read]
         self._root = np.linalg.cholesky(self.prior.tastes.covariance)
-        if len(self._numbers[0][0]) != context.config.examples:
-            found = len(self._numbers[0][0])
+        found = self._read[0].shape[1] + 2
+        if found != context.config.examples:
             raise ConfigError(
                 f"expected examples: {found} in the recipe's config, one for each number that a photo has, found "
                 f"{context.config.examples}; correct it"
@@ -89,19 +88,22 @@ class PeopleTask(Task):
         return len(self.part.people)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        told, given = self._person(index, rng) if rng.random() < self.real else self._simulated(rng)
-        told = told + rng.normal(0, self.noise, told.shape)
-        return Sample(examples=told.astype(np.float32), ratings=np.clip(given, 1, 10).astype(np.float32))
+        read, given = self._person(index, rng) if rng.random() < self.real else self._simulated(rng)
+        given = np.clip(given, 1, 10)
+        told = self.prior.examples(read, given)
+        seen = told.shape[1] - 2  # what the tastes say stays as it is
+        told[:, :seen] += rng.normal(0, self.noise, (len(told), seen))
+        return Sample(examples=told, ratings=given.astype(np.float32))
 
     def _person(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers and ratings of photos that a real person rated."""
+        """Photos that a real person rated, as the prior reads them, and the ratings."""
         which, given = self.part.people[index]
         order = rng.choice(len(which), self.length, replace=len(which) < self.length)
         ratings = given[order]
         if rng.random() < self.scaled:
             middle = ratings.mean()
             ratings = middle + rng.normal(0, 0.7) + rng.uniform(0.6, 1.2) * (ratings - middle)
-        return self._numbers[0][which[order]], ratings
+        return self._read[0][which[order]], ratings
 
     def _simulated(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The same of a person whose taste is drawn, with other tastes than the common one more or less strong."""
@@ -114,4 +116,4 @@ class PeopleTask(Task):
         step = rng.choice(STEPS)
         if step:
             ratings = 1 + np.round((ratings - 1) / step) * step
-        return self._numbers[pool][order], ratings
+        return self._read[pool][order], ratings
