@@ -131,7 +131,7 @@ def root(tmp_path_factory) -> Path:
 def recipe(folder: Path, root: Path, **settings) -> Path:
     vision, text = write_parts(folder / "parts")
     lora = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
-    options = {"unlabelled": ["seen/others.safetensors"], "split": "train", "length": 12}
+    options = {"unlabelled": ["seen/others.safetensors"], "split": "train", "width": 6, "length": 12}
     task = {"name": "people", "batch": 4, "options": options}
     stage = {"name": "read", "steps": 3, "learn": {"examples": 1e-3, "language": 1e-3}, "read": ["examples"]}
     config = SHAPE | {"examples": 10, "text_lora": lora} | settings
@@ -176,13 +176,14 @@ def test_real_and_simulated_people(root):
     """A sample is a pure function of its generator; ratings are on 1–10; stretched ones keep their order."""
     config = type("Config", (), {"examples": 10})()
     context = Context(root, root, config)
-    task = PeopleTask(context, unlabelled=["seen/others.safetensors"], length=10, real=1.0, scaled=0.0, noise=0.0)
+    settings = {"unlabelled": ["seen/others.safetensors"], "width": 6, "length": 10}
+    task = PeopleTask(context, **settings, real=1.0, scaled=0.0, noise=0.0)
     assert len(task) == PEOPLE and len(task.hashes()) == PHOTOS
     one, two = (task.sample(3, np.random.default_rng(9)) for _ in range(2))
     assert np.array_equal(one.examples, two.examples) and np.array_equal(one.ratings, two.ratings)
     given = {float(np.float32(1 + 1.5 * step)) for step in range(7)}
     assert set(one.ratings.tolist()) <= given, "a real person's ratings as they are"
-    simulated = PeopleTask(context, unlabelled=["seen/others.safetensors"], length=10, real=0.0)
+    simulated = PeopleTask(context, **settings, real=0.0)
     drawn = [simulated.sample(0, np.random.default_rng(i)) for i in range(40)]
     assert all(((each.ratings >= 1) & (each.ratings <= 10)).all() for each in drawn)
     assert np.std([each.ratings.mean() for each in drawn]) > 0.05, "people differ"

@@ -172,10 +172,10 @@ def test_what_make_setup_pins_fits_the_package():
 
 
 def test_weights_are_pinned_and_hashed_alike():
-    from calm.model.weights import FOCUS, LITE0, NIMA, SMOLLM2
+    from calm.model.weights import FOCUS, LITE0, LITE2, NIMA, SMOLLM2
 
     text = (SOURCE.parents[1] / "requirements-weights.txt").read_text()
     pinned = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
-    wanted = [part.requirement for part in (FOCUS, LITE0, NIMA, SMOLLM2)]
+    wanted = [part.requirement for part in (FOCUS, LITE0, LITE2, NIMA, SMOLLM2)]
     assert sorted(line.split()[0] for line in pinned) == sorted(wanted)
     assert text.count("--hash=sha256:") == len(pinned)

@@ -8,6 +8,7 @@ import pytest
 from calm.data.record import Rating
 from calm.errors import DataError, WeightsError
 from calm.eval.piaa import measure
+from calm.personal import prior as prior_module
 from calm.personal.folds import apart, folds
 from calm.personal.learners import General, Learnt, Others, ResidualRidge, Ridge
 from calm.personal.prior import Prior, Shown
@@ -16,6 +17,12 @@ from calm.personal.tastes import Tastes
 WIDTH = 6
 MEAN = np.array([0.8, 0, 0, 0, 0, 0])
 SPREAD = np.diag([0.05, 1.0, 0.6, 0.02, 0.02, 0.02])
+
+
+@pytest.fixture(autouse=True)
+def straight(monkeypatch):
+    """The people of these tests like more and more of a feature: nothing is bent."""
+    monkeypatch.setattr(prior_module, "REACH", 1e-6)
 
 
 def people(count: int, photos: int, seed: int = 0, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +63,35 @@ def test_the_posterior_is_that_of_the_textbook():
     assert np.allclose(weights, expected) and np.allclose(uncertain, np.linalg.inv(precision))
     nobody, open_ = tastes.posterior(features[:0], np.zeros(0))
     assert np.array_equal(nobody, MEAN) and np.array_equal(open_, SPREAD)
+
+
+def test_bent_directions_follow_tastes_that_are_no_straight_lines():
+    """People who like some middle of a feature: a straight line says nothing of them."""
+    rng = np.random.default_rng(6)
+    photos = Shown(rng.normal(size=(150, 3)), np.full(150, 5.5))
+    liked = 8 - 3 * photos.features[:, 0] ** 2
+    people = [(np.arange(150), liked + rng.normal(0, 0.5, 150)) for _ in range(12)]
+    others = Shown(rng.normal(size=(100, 3)), np.full(100, 5.5))
+    wanted = 8 - 3 * others.features[:, 0] ** 2
+    found = {}
+    for reach in (1e-6, 2.0):
+        prior = Prior.learn(photos, people, reach=reach)
+        found[reach] = np.corrcoef(prior.predict(prior.read(others), prior.tastes.mean), wanted)[0, 1]
+    assert found[1e-6] < 0.3 and found[2.0] > 0.9
+
+
+def test_the_tastes_of_a_course_of_examples_are_those_of_each_beginning():
+    """What stands beside the third example is the posterior after two, found by another way."""
+    rng = np.random.default_rng(8)
+    photos = Shown(rng.normal(size=(30, 5)), rng.uniform(3, 8, 30))
+    prior = Prior.learn(photos, [(np.arange(30), rng.uniform(1, 10, 30)) for _ in range(6)])
+    read, ratings = prior.read(photos)[:6], rng.uniform(1, 10, 6)
+    course = prior.examples(read, ratings)
+    for i in (0, 2, 5):
+        weights, uncertain = prior.person(read[:i], ratings[:i])
+        assert course[i, -2] == pytest.approx(float(read[i] @ weights), abs=1e-4)
+        assert course[i, -1] == pytest.approx(float(np.sqrt(read[i] @ uncertain @ read[i])), abs=1e-4)
+        assert np.allclose(course[i], prior.asked(read[i : i + 1], read[:i], ratings[:i])[0], atol=1e-4)
 
 
 def test_preferences_end_at_the_peak():
@@ -195,13 +231,13 @@ def test_too_few_ratings_are_refused():
 def test_a_prior_is_kept_as_a_small_file(tmp_path):
     features, ratings = people(30, 50)
     photos = Shown(features, 5.5 + features[:, 0])
-    prior = Prior.learn(photos, [(np.arange(50), row) for row in ratings], width=4)
+    prior = Prior.learn(photos, [(np.arange(50), row) for row in ratings], width=4, reach=2.0)
     prior.save(tmp_path / "prior.safetensors")
     again = Prior.load(tmp_path / "prior.safetensors")
     for known in (prior, again):
         assert known.read(photos).shape == (50, 6)
     weights = [known.person(known.read(photos[:9]), ratings[0, :9])[0] for known in (prior, again)]
-    assert np.allclose(*weights, atol=1e-3)
+    assert np.allclose(*weights, atol=0.01)
     (tmp_path / "torn.safetensors").write_bytes(b"no")
     with pytest.raises(WeightsError, match="expected what is known of people's tastes"):
         Prior.load(tmp_path / "torn.safetensors")

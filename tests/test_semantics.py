@@ -1,4 +1,4 @@
-"""The network that says what photos show: its padding, and that the packaged weights know a cat."""
+"""The networks that say what photos show: padding, shapes, meanings, and that the packaged weights know a cat."""
 
 from __future__ import annotations
 
@@ -8,43 +8,78 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from parts import write_parts
+from transformers import AutoModelForCausalLM
 
 from calm.data.images import load_photo
-from calm.data.views import make_views, normalise
 from calm.errors import WeightsError
-from calm.model.semantics import FILE, Convolution, Semantics
+from calm.model.checkpoint import load_tokenizer
+from calm.model.meanings import (
+    MEANINGS,
+    PROMPTS,
+    SIDES,
+    Meanings,
+    ask_meanings,
+    class_names,
+    load_meanings,
+    save_meanings,
+)
+from calm.model.semantics import FILE, GRID, LONGEST, SCALINGS, Convolution, Semantics
 from calm.model.weights import packaged_dir
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EXAMPLES = Path(__file__).parent.parent / "examples"
 KNOWN = {"chelsea.jpg": range(281, 286), "coffee.jpg": (504, 925, 967, 968)}
 """Classes of ImageNet: cats (tabby … Egyptian); mug, consommé, espresso, cup."""
 
 
-@pytest.fixture(scope="module")
-def network() -> Semantics:
-    return Semantics.load(packaged_dir("semantics"), MEAN, STD)
-
-
-def frames(*names: str) -> torch.Tensor:
-    wholes = [make_views(load_photo(str(EXAMPLES / name)).pixels, size=224).whole for name in names]
-    return normalise(np.stack(wholes)[:, None], MEAN, STD)[:, 0]
+@pytest.fixture(scope="module", params=sorted(SCALINGS))
+def network(request) -> Semantics:
+    return Semantics.load(packaged_dir(request.param))
 
 
 def test_it_knows_what_the_examples_show(network):
-    with torch.inference_mode():
-        _, logits = network(frames(*KNOWN))
-    for (name, classes), row in zip(KNOWN.items(), logits, strict=True):
-        assert int(row.argmax()) in classes, name
+    for name, classes in KNOWN.items():
+        with torch.inference_mode():
+            _, logits = network(network.frame(load_photo(str(EXAMPLES / name)).pixels))
+        assert int(logits.argmax()) in classes, name
 
 
-def test_what_it_tells_depends_on_the_photo_alone(network):
-    seen = frames(*KNOWN)
+@pytest.mark.parametrize(("height", "width"), [(300, 600), (400, 3000), (50, 40), (1, 900)])
+def test_photos_keep_their_shape_within_bounds(network, height, width):
+    frame = network.frame(np.zeros((height, width, 3), np.uint8))
+    sides = frame.shape[2:]
+    assert min(sides) == network.side and max(sides) <= LONGEST * network.side + GRID
+    assert (sides[0] <= sides[1]) == (height <= width)
     with torch.inference_mode():
-        together, alone = network.told(seen), torch.cat([network.told(each[None]) for each in seen])
-    assert together.shape == (2, 2280) and torch.allclose(together, alone, atol=1e-5)
-    assert torch.allclose(together[:, :1280].norm(dim=1), torch.ones(2)), "each part of length 1"
-    assert torch.allclose(together[:, 1280:].norm(dim=1), torch.ones(2))
+        pooled, logits = network(frame)
+    assert pooled.shape == (1, 1280) and logits.shape == (1, 1000) and logits.isfinite().all()
+
+
+def test_a_language_model_is_asked_what_things_mean(tmp_path):
+    """Of every thing, every meaning; alike whatever else is asked about (rows are padded)."""
+    text = write_parts(tmp_path / "parts")[1]
+    language_model, tokenizer = AutoModelForCausalLM.from_pretrained(text), load_tokenizer(text)
+    names = ["cat", "tank", "sunset", "kitchen sink"]
+    table = ask_meanings(language_model, tokenizer, names)
+    assert table.shape == (4, len(PROMPTS) * len(SIDES)) and table.isfinite().all()
+    assert torch.allclose(ask_meanings(language_model, tokenizer, names[::-1]), table.flip(0), atol=1e-3)
+
+
+def test_tables_of_meanings_on_disk(tmp_path):
+    """Photos that surely show one thing mean what it means."""
+    torch.manual_seed(0)
+    table, sure = torch.randn(4, 6), torch.eye(4) * 100
+    save_meanings(table, [Meanings.measure(table, sure)] * 2, tmp_path / MEANINGS)
+    first, second = load_meanings(tmp_path / MEANINGS)
+    wanted = (torch.cat([table, table], dim=1) - first.centre) / first.spread
+    assert torch.allclose(first(sure), wanted, atol=0.01) and torch.equal(first(sure), second(sure))
+    with pytest.raises(WeightsError, match="make them with: calm profile meanings"):
+        load_meanings(tmp_path / "none.safetensors")
+
+
+def test_the_classes_have_names():
+    names = class_names()
+    assert len(names) == 1000 and names[281] == "tabby" and names[967] == "espresso"
 
 
 @pytest.mark.parametrize(
@@ -64,8 +99,8 @@ def test_edges_are_padded_as_tensorflow_does(side, kernel, stride):
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="expected an EfficientNet-Lite0"):
-        Semantics.load(tmp_path, MEAN, STD)
+    with pytest.raises(WeightsError, match="expected an EfficientNet-Lite"):
+        Semantics.load(tmp_path)
     (tmp_path / FILE).write_bytes(b"no")
-    with pytest.raises(WeightsError, match="expected an EfficientNet-Lite0"):
-        Semantics.load(tmp_path, MEAN, STD)
+    with pytest.raises(WeightsError, match="expected an EfficientNet-Lite"):
+        Semantics.load(tmp_path)

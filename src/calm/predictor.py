@@ -22,7 +22,8 @@ from calm.edits import Applied
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.memory import keep_freed_memory
-from calm.model.checkpoint import load, load_tokenizer, source_dir
+from calm.model.checkpoint import load, load_tokenizer
+from calm.model.describing import Describer
 from calm.model.examples import READER, ExampleReader, load_reader
 from calm.model.judge import JUDGE, second_judge
 from calm.model.jury import DescribedJudge, Jury
@@ -30,7 +31,6 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
 from calm.model.saliency import same_encoder
-from calm.model.semantics import Semantics
 from calm.model.weights import folder_sha256
 from calm.observer import Observer
 from calm.readout import SCORE_QUESTION, mend_probabilities
@@ -217,32 +217,17 @@ class Predictor:
         return self.jury.verdict(self.jury.opinions(self.whole_views(photos)))
 
     @functools.cached_property
-    def semantics(self) -> Semantics | None:
-        """The network that says what photos show, where the configuration names one; loaded when first asked for."""
-        config = self.model.config
-        if not config.semantics_source:
-            return None
-        network = Semantics.load(source_dir(config.semantics_source), config.image_mean, config.image_std)
-        if self.fast is not None:
-            network.hasten(self.fast, STEADY)
-        return network.to(self.device)
+    def describer(self) -> Describer:
+        """What personal scores are learnt from."""
+        return Describer(self.model, self.folder, self.fast)
 
     @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
-        """A score, and what a personal score is learnt from, (d,) float32: statistics of the frame, standardised, then
-        what is shown on it, where the model has a network for that.
-        """
-        views, mfam = self.whole_views(photos), self.model.mfam
-        branches = self.jury.branches
+        """A score, and what a personal score is learnt from, (d,) float32; see :mod:`calm.model.describing`."""
+        views, branches = self.whole_views(photos), self.jury.branches
         seen = self.model.encode(views, branches=branches)
         scores = self.jury.verdict(self.jury.opinions(views, self.model.align(**seen, branches=branches)))
-        told, exists = mfam.raw_statistics(mfam.source("statistics", seen["whole"], seen.get("adapted")).float())
-        if self.model.config.statistics:
-            told = mfam.statistics.standard(told, exists)
-        if self.semantics is not None:
-            size = told.shape[1] ** 0.5  # of the statistics: each of the three parts has as much to say
-            told = torch.cat([told.float(), size * self.semantics.told(views[:, 0])], dim=1)
-        return list(zip(scores, told.cpu().numpy(), strict=True))
+        return list(zip(scores, self.describer(seen, [photo.pixels for photo in photos]).cpu().numpy(), strict=True))
 
     @torch.inference_mode()
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:

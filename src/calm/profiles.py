@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from calm.engine import Engine, Model, Result, Task, describe_task
 from calm.errors import DataError, UsageError
+from calm.types import Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from calm.personal.prior import Prior, Shown
     from calm.personal.profile import Profile
     from calm.personal.seen import Seen
-    from calm.types import Score
 
 STARS = ((1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales of ratings in use, the first that holds all of a person's is taken where none is named."""
@@ -25,6 +25,8 @@ TEN = (1.0, 10.0)
 """The scale where there are no ratings, but preferences alone."""
 LIKES = (0.0, 1.0)
 """Scale of photos that are liked or not."""
+NOTHING = Score(5.5, 0.0, ())
+"""Stands where a score belongs and none was asked for."""
 Failed = list[dict[str, str]]
 
 
@@ -185,6 +187,41 @@ def look_at_photos(model: Model, paths: Sequence[str]) -> tuple[Seen, Failed]:
         raise DataError(f"expected photos that can be read, found none of {len(paths)}: {failed[0]['error']}")
     photos = _shown([described for _, _, described in rows])
     return Seen.gather(model.sha256, [sha256 for _, sha256, _ in rows], photos), failed
+
+
+def write_meanings(model: Any, paths: Sequence[str], output: str | Path) -> None:  # noqa: ANN401 - a predictor
+    """Write what a model's language model, as it was before any training here, thinks of what photos show.
+
+    Raises:
+        UsageError: for a model that does not see what photos show.
+        DataError: where no photo could be read.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from calm.model.checkpoint import load_tokenizer, source_dir
+    from calm.model.meanings import Meanings, ask_meanings, class_names, save_meanings
+
+    if not hasattr(model, "describer") or not model.describer.semantics:
+        raise UsageError(
+            f"expected a model that sees what photos show, found {model.name} without; give semantics_sources in its "
+            "configuration"
+        )
+
+    def classes(predictor: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401
+        with torch.inference_mode():
+            said = predictor.describer.classes([photo.pixels for photo in photos])
+        rows = torch.stack([logits for _, logits in said], dim=1)
+        return [Result(NOTHING, features=row) for row in rows.cpu().numpy()]
+
+    found = [one.result.features for one in Engine(model).answers(list(paths), classes) if one.result]
+    if not found:
+        raise DataError(f"expected photos that can be read, found none of {len(paths)}; name others")
+    source = model.model.config.text_source
+    language_model = AutoModelForCausalLM.from_pretrained(source_dir(source)).eval()
+    table = ask_meanings(language_model, load_tokenizer(source), class_names())
+    logits = torch.stack([torch.from_numpy(each) for each in found if each is not None], dim=1)
+    save_meanings(table, [Meanings.measure(table, each) for each in logits], output)
 
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:

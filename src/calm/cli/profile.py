@@ -259,6 +259,30 @@ def look(
     talk.say(f"{len(seen.hashes)} photos in {output}")
 
 
+@app.command()
+def meanings(
+    paths: Paths,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="So many photos at most, drawn by lot.")] = None,
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Ask a model's language model what the things that photos show mean to people.
+
+    Tastes are learnt from these meanings, too; the file belongs into the model's folder as meanings.safetensors. The
+    photos say how widely meanings differ from one to the next.
+    """
+    _new(output)
+    talk = Talk(verbose, quiet)
+    photos, _ = find(paths)
+    predictor = _open(model, None, talk)
+    from calm.eval.gather import draw
+    from calm.profiles import write_meanings
+
+    write_meanings(predictor, draw(sorted(photos), limit, 0), output)
+
+
 def _learn(
     name: str,
     ratings: Path,

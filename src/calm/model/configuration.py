@@ -46,8 +46,8 @@ class CalmConfig(PretrainedConfig):
             :mod:`calm.words.notes`).
         looks: ways to see a frame, of :data:`calm.data.looks.LOOKS`; a score is the mean of what is read from each
             (ours).
-        semantics_source: of a network that was taught what photos show and is read where they are described, such as
-            ``packaged:semantics`` (ours; see :mod:`calm.model.semantics`); empty for none.
+        semantics_sources: of networks that were taught what photos show and are read where they are described, such as
+            ``packaged:lite0`` (ours; see :mod:`calm.model.semantics`).
         examples: numbers that a rated photo has in a prompt of examples; 0: the model reads none (see
             :mod:`calm.model.examples`).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
@@ -109,7 +109,7 @@ class CalmConfig(PretrainedConfig):
         beliefs: int = 0,
         notes: bool = False,
         looks: tuple[str, ...] = ("frame",),
-        semantics_source: str = "",
+        semantics_sources: tuple[str, ...] = (),
         examples: int = 0,
         token_rms: float = 0.13,
         head_hidden: int = 384,
@@ -162,7 +162,7 @@ class CalmConfig(PretrainedConfig):
         self.beliefs = beliefs
         self.notes = notes
         self.looks = list(looks)
-        self.semantics_source = semantics_source
+        self.semantics_sources = list(semantics_sources)
         self.examples = examples
         self.token_rms = token_rms
         self.head_hidden = head_hidden

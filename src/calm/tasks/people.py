@@ -33,6 +33,7 @@ class PeopleTask(Task):
         seen: what a model sees on its photos, below the data root; made by ``calm profile look``.
         unlabelled: the same of photos that simulated people rate, beside the rated ones.
         split: of the photos; people who rated others take no part. None for all.
+        width: directions in which photos differ, at most; see :class:`calm.personal.prior.Prior`.
         length: photos of a sequence.
         real: share of the sequences by real people.
         rated: share of the simulated people who rate the photos that real people rated.
@@ -50,6 +51,7 @@ class PeopleTask(Task):
         seen: str = "seen/oasis.safetensors",
         unlabelled: Sequence[str] = (),
         split: Split | None = None,
+        width: int = 64,
         length: int = 48,
         real: float = 0.35,
         rated: float = 0.3,
@@ -66,7 +68,7 @@ class PeopleTask(Task):
         chosen = set(paths)
         ratings = [one for one in dataset(source).ratings(context.root / source) if one.path in chosen]
         self.part = Part.gather(ratings, {path: i for i, path in enumerate(paths)}, shown)
-        self.prior = Prior.learn(self.part.photos, self.part.people)
+        self.prior = Prior.learn(self.part.photos, self.part.people, width)
         pools = [self.part.photos, *(Seen.load(context.root / name).photos for name in unlabelled)]
         self._read = [self.prior.read(photos) for photos in pools]
         self._root = np.linalg.cholesky(self.prior.tastes.covariance)
