@@ -11,6 +11,7 @@ from doubles import BrightModel
 from PIL import Image
 from test_cli import calm
 
+from calm import Calm, PhotoError, Store, UsageError
 from calm.cli import running
 from calm.personal.seen import Seen
 
@@ -123,6 +124,28 @@ def test_likes_and_pairs_are_learnt_from_as_stars_are(model, tmp_path, capsys):
         assert own[0]["score"] > own[1]["score"], name
     assert calm("profile", "update", "pairs", likes, "--images", folder, "--model", model, "-q") == 0
     assert "pairs  7 photos rated on 0–1, 21 pairs" in capsys.readouterr().out
+
+
+def test_the_same_in_python(model, tmp_path):
+    bright = BrightModel()
+    bright.folder = model
+    machine, folder = Calm(bright), tmp_path / "mine"
+    rated(folder, DARK)
+    profile = machine.learn_profile("ann", {folder / f"{value}.png": stars for value, stars in DARK.items()})
+    photos = [folder / "30.png", folder / "200.png"]
+    own = [score.value for score in machine.score(photos, profile=profile)]
+    assert own[0] > own[1] and profile.scale == (1, 5)
+    Store().save(profile)
+    assert [score.value for score in machine.score(photos, profile="ann")] == pytest.approx(own, abs=1e-3)
+    pairs = machine.learn_profile("bob", pairs=[(folder / "30.png", folder / "200.png")])
+    assert len(pairs.pairs) == 1
+    (folder / "torn.png").write_bytes(b"no photo")
+    with pytest.raises(PhotoError, match="torn"):
+        machine.learn_profile("cat", {folder / "torn.png": 3, folder / "30.png": 2})
+    with pytest.raises(UsageError, match="expected a profile among ann"):
+        machine.score(photos, profile="bob")
+    with pytest.raises(UsageError, match="expected a model loaded from a folder"):
+        Calm(BrightModel()).score(photos, profile=profile)
 
 
 def test_a_model_without_a_reader_cannot_learn_in_context(model, tmp_path, capsys):

@@ -33,7 +33,7 @@ def test_weights_are_small_safetensors_and_nothing_else() -> None:
 
 def test_the_card_names_terms_and_frozen_parts() -> None:
     card = json.loads((FOLDER / "model_card.json").read_text(encoding="utf-8"))
-    assert "PARA" in card["terms"] and len(card["parts"]) == 3
+    assert "PARA" in card["terms"] and len(card["parts"]) == 5
 
 
 def test_a_photo_has_one_score_alone_and_in_a_batch(calm: Calm) -> None:

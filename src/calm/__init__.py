@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from calm.model.configuration import CalmConfig
     from calm.model.modeling import CalmForConditionalGeneration
     from calm.model.processing import CalmProcessor
+    from calm.personal.profile import Profile
+    from calm.personal.store import Store
     from calm.types import Aspect, Comment, Score, Suggestion
 
 __version__ = "0.1.0"
@@ -42,7 +44,9 @@ _HOMES = {
     "ConfigError": "calm.errors",
     "DataError": "calm.errors",
     "PhotoError": "calm.errors",
+    "Profile": "calm.personal.profile",
     "Score": "calm.types",
+    "Store": "calm.personal.store",
     "Suggestion": "calm.types",
     "UsageError": "calm.errors",
     "WeightsError": "calm.errors",
@@ -61,7 +65,9 @@ __all__ = [
     "ConfigError",
     "DataError",
     "PhotoError",
+    "Profile",
     "Score",
+    "Store",
     "Suggestion",
     "UsageError",
     "WeightsError",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from calm.catalogue import terms_to_tell
 from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from calm.data.images import Photo
+    from calm.personal.prior import Prior
+    from calm.personal.profile import Profile
 
     PhotoLike: TypeAlias = str | PathLike[str] | Image.Image | np.ndarray
     Photos: TypeAlias = list[Any] | tuple[Any, ...]
@@ -68,13 +70,69 @@ class Calm:
         return cls(model, batch_size)
 
     @overload
-    def score(self, photo: Photos) -> list[Score]: ...
+    def score(self, photo: Photos, profile: Profile | str | None = None) -> list[Score]: ...
     @overload
-    def score(self, photo: PhotoLike) -> Score: ...
-    def score(self, photo: PhotoLike | Photos) -> Score | list[Score]:
-        """Scores on 1–10: ``value``, ``std`` and ``distribution``."""
-        results = [result.score for result in self._ask(photo, score_task())]
+    def score(self, photo: PhotoLike, profile: Profile | str | None = None) -> Score: ...
+    def score(self, photo: PhotoLike | Photos, profile: Profile | str | None = None) -> Score | list[Score]:
+        """Scores on 1–10: ``value``, ``std`` and ``distribution``; with a profile, as this person would give them.
+
+        Args:
+            profile: from :meth:`learn_profile`, or the name of one that is kept here (``calm profile list``).
+
+        Raises:
+            UsageError: for a profile of another model, or a name that there is not.
+        """
+        task = score_task() if profile is None else self._personal(profile)
+        results = [result.score for result in self._ask(photo, task)]
         return results if isinstance(photo, list | tuple) else results[0]
+
+    def learn_profile(
+        self,
+        name: str,
+        ratings: Mapping[str | PathLike[str], float] | None = None,
+        pairs: Sequence[tuple[str | PathLike[str], str | PathLike[str]]] = (),
+        *,
+        scale: tuple[float, float] | None = None,
+        before: Profile | None = None,
+        way: Literal["tastes", "in-context"] | None = None,
+    ) -> Profile:
+        """What one person likes, from photos that they rated. It is kept nowhere: ``calm.Store().save(profile)`` does.
+
+        Args:
+            name: of the profile.
+            ratings: of paths, on any scale.
+            pairs: of paths, the preferred photo first.
+            scale: lowest and highest rating there could be; guessed if not given.
+            before: a profile to add to.
+            way: see ``calm profile learn --way``.
+
+        Raises:
+            PhotoError: for a photo that cannot be read.
+            UsageError: for a rating outside of the scale, or a profile of another model.
+        """
+        from calm.profiles import learn_from
+
+        rated = {fspath(path): value for path, value in (ratings or {}).items()}
+        preferred = [(fspath(better), fspath(worse)) for better, worse in pairs]
+        given = rated, preferred, scale, before, way
+        profile, failed = learn_from(self._engine.model, self._prior(), name, *given)
+        if failed:
+            raise PhotoError(f"{failed[0]['path']}: {failed[0]['error']}")
+        return profile
+
+    def _personal(self, profile: Profile | str) -> Task:
+        from calm.personal.store import Store
+        from calm.profiles import personal_task
+
+        return personal_task(Store().load(profile) if isinstance(profile, str) else profile, self._prior())
+
+    def _prior(self) -> Prior:
+        from calm.personal.prior import PRIOR, Prior
+
+        folder = getattr(self._engine.model, "folder", None)
+        if folder is None:
+            raise UsageError("expected a model loaded from a folder for profiles, found another; use from_pretrained")
+        return Prior.load(folder / PRIOR)
 
     @overload
     def comment(self, photo: Photos, aspects: Sequence[str] | None = None) -> list[Comment]: ...

@@ -172,7 +172,8 @@ class Predictor:
         """
         if self._reader is None and self.folder is not None and (self.folder / READER).is_file():
             config = self.model.config
-            self._reader = load_reader(self.folder / READER, config.text_source, self.chat, config.token_rms)
+            found, photos = load_reader(self.folder / READER, config.text_source, self.chat, config.token_rms)
+            self._reader = found.to(self.device), photos
         return self._reader
 
     # ------------------------------------------------------------------------------------------------ seeing

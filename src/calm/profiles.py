@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,50 +101,77 @@ def learn_profile(
         DataError: for a table that cannot be used, or where no photo could be read.
         UsageError: for ratings outside of the scale, or a profile of another model.
     """
-    from calm.data.datasets.folder import read_labels
+    from calm.data.datasets.folder import locate, read_labels
     from calm.data.ratings import read_pairs
+
+    pairs = read_pairs(ratings) or []
+    labels = {} if pairs else dict(read_labels(ratings))
+    located = locate(images, list(labels) or _names(pairs))
+    profile, failed = learn_from(
+        model,
+        prior,
+        name,
+        {str(located[each]): value for each, value in labels.items() if located[each]},
+        [(str(located[a]), str(located[b])) for a, b in pairs if located[a] and located[b]],
+        scale,
+        before,
+        way,
+        missing=[{"path": each, "error": f"not found below {images}"} for each, path in located.items() if not path],
+    )
+    return profile, failed
+
+
+def learn_from(
+    model: Model,
+    prior: Prior,
+    name: str,
+    ratings: Mapping[str, float],
+    pairs: Sequence[tuple[str, str]] = (),
+    scale: tuple[float, float] | None = None,
+    before: Profile | None = None,
+    way: str | None = None,
+    missing: Sequence[dict[str, str]] = (),
+) -> tuple[Profile, Failed]:
+    """The same from ratings, or pairs, of photos by their paths.
+
+    Args:
+        ratings: of each path.
+        pairs: of two paths, the preferred one first.
+        missing: photos that are known to have failed already.
+    """
     from calm.personal.prior import Shown
     from calm.personal.profile import WAYS, Preferred, Profile
 
     if before is not None:
         _belongs(before, model)
-    pairs = read_pairs(ratings)
-    labels = {} if pairs else dict(read_labels(ratings))
     if scale is None:
-        scale = before.scale if before and len(before.ratings) else _guess(list(labels.values()))
-    names = list(labels) or list(dict.fromkeys(name for pair in pairs or [] for name in pair))
-    known, failed = _look(model, images, names)
-    usable = [(a, b) for a, b in pairs or [] if a in known and b in known]
-    if not known or pairs and not usable:
+        scale = before.scale if before and len(before.ratings) else _guess(list(ratings.values()))
+    failed = list(missing)
+    paths = list(dict.fromkeys([*ratings, *_names(pairs)]))
+    known = {path: (sha256, described) for path, sha256, described in _described(model, paths, failed)}
+    usable = [(a, b) for a, b in pairs if a in known and b in known]
+    rated = [path for path in ratings if path in known]
+    if not rated and not usable:
         first = f", such as {failed[0]['path']}: {failed[0]['error']}" if failed else ""
-        raise DataError(f"expected rated photos below {images}, found none of {len(names)} that can be used{first}")
-    shown = {name: _shown([described]) for name, (_, described) in known.items()}
+        count = len(paths) + len(missing)
+        raise DataError(f"expected photos that were rated, found none of {count} that can be used{first}")
+    shown = {path: _shown([described]) for path, (_, described) in known.items()}
 
     def together(chosen: Sequence[str]) -> Shown:
-        return Shown.join([shown[name] for name in chosen]) if chosen else next(iter(shown.values()))[:0]
+        return Shown.join([shown[path] for path in chosen]) if chosen else next(iter(shown.values()))[:0]
 
     preferred = None
-    if pairs:
+    if usable:
         hashes = [(known[a][0], known[b][0]) for a, b in usable]
         preferred = Preferred(hashes, together([a for a, _ in usable]), together([b for _, b in usable]))
-    rated = [name for name in labels if name in known]
-    given = [known[name][0] for name in rated], together(rated), [labels[name] for name in rated]
+    given = [known[path][0] for path in rated], together(rated), [ratings[path] for path in rated]
     whose = name, (model.name, model.sha256), prior
     reader = reader_of(model, prior, way or (before.way if before else WAYS[0]))
     return Profile.learn(*whose, *given, scale, before, preferred, reader), failed
 
 
-def _look(model: Model, images: str | Path, names: Sequence[str]) -> tuple[dict[str, tuple[str, tuple]], Failed]:
-    """SHA-256, and score and features, of each photo by its name in a table, and those that could not be used."""
-    from calm.data.datasets.folder import locate
-
-    located = locate(images, list(names))
-    failed = [{"path": name, "error": f"not found below {images}"} for name, path in located.items() if path is None]
-    seen = {
-        path: (sha256, described)
-        for path, sha256, described in _described(model, [str(path) for path in located.values() if path], failed)
-    }
-    return {name: seen[str(path)] for name, path in located.items() if str(path) in seen}, failed
+def _names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for pair in pairs for name in pair))
 
 
 def rate_next(

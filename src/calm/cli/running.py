@@ -104,13 +104,17 @@ def open_prior(model: str) -> Prior:
 
 
 def open_reader(folder: Path, model: Any) -> InContext:  # noqa: ANN401 - a predictor
-    """The reader of examples in a trained folder, for the photos as ``model`` sees them."""
+    """The reader of examples in a trained folder, for the photos as ``model`` sees them, in the number format that is
+    fast: thousands of prompts are read in an evaluation.
+    """
     from calm.model.examples import READER, load_reader
+    from calm.model.precision import fast_dtype
     from calm.personal.in_context import InContext
     from calm.personal.prior import PRIOR, Prior
 
     config = model.model.config
     reader, photos = load_reader(folder / READER, config.text_source, model.chat, config.token_rms)
+    reader.to(model.device, fast_dtype(model.device.type))
     return InContext(reader, Prior.load(folder / PRIOR), photos)
 
 

@@ -106,6 +106,12 @@ class ExampleReader:
         self._words = torch.tensor(chat.tokenizer(INTRODUCTION, add_special_tokens=False).input_ids)
         self._digits = torch.tensor([chat.token(str(rating % RATINGS)) for rating in range(1, RATINGS + 1)])
 
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> ExampleReader:
+        """Move the language model, and where ``dtype`` is given let it run in that format; the module goes with it."""
+        self.language_model.to(device=device, dtype=dtype)
+        self.examples.to(device=device)
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the language model is."""

@@ -21,6 +21,8 @@ KEPT = 64
 """Directions that distances between photos are measured in."""
 REACH = 2.0
 """See :class:`Prior`; near 0 the directions are straight ones. Chosen within one block of OASIS (docs/lab.md, 53)."""
+LEVELS = 127
+"""Steps on either side of 0 that directions are kept in."""
 SMALL = 1e-6
 """Spread below which a number says nothing."""
 
@@ -176,13 +178,13 @@ class Prior:
         return self.level + read @ weights
 
     def save(self, path: str | Path) -> None:
-        """Write the prior as safetensors."""
+        """Write the prior as safetensors: directions in eight bits, other large arrays in half precision."""
         from safetensors.numpy import save_file
 
+        scale = np.abs(self.directions).max(axis=0) / LEVELS
         tensors = {
             "centre": self.centre,
-            "anchors": self.anchors,
-            "bent": self.bent,
+            "scale": scale,
             "middle": self.middle,
             "reach": np.array([self.reach]),
             "general": np.array(self.general),
@@ -190,11 +192,11 @@ class Prior:
             "mean": self.tastes.mean,
             "covariance": self.tastes.covariance,
             "noise": np.array([self.tastes.noise]),
-            "reference": self.reference,
-            "traits": self.traits,
         }
+        large = {"anchors": self.anchors, "bent": self.bent, "reference": self.reference, "traits": self.traits}
         kept = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
-        save_file(kept | {"directions": np.ascontiguousarray(self.directions, np.float16)}, path)
+        kept |= {name: np.ascontiguousarray(value, np.float16) for name, value in large.items()}
+        save_file(kept | {"directions": np.ascontiguousarray((self.directions / scale).round(), np.int8)}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:
@@ -207,7 +209,8 @@ class Prior:
             tastes = Tastes(found["mean"], found["covariance"], float(found["noise"][0]))
             general = float(found["general"][0]), float(found["general"][1])
             level = float(found["level"][0])
-            where = found["centre"], found["directions"], found["anchors"], found["bent"], found["middle"]
+            directions = found["directions"] * found["scale"]
+            where = found["centre"], directions, found["anchors"], found["bent"], found["middle"]
             return cls(*where, float(found["reach"][0]), general, level, tastes, found["reference"], found["traits"])
         except (OSError, SafetensorError, KeyError) as error:
             raise WeightsError(
