@@ -70,7 +70,7 @@ def test_from_ratings_to_personal_scores(model, tmp_path, capsys):
     assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
     said = capsys.readouterr().out
     assert (
-        said.startswith("ann  7 photos rated on 1–5, by tastes, bright")
+        said.startswith("ann  7 photos rated on 1–5, way: tastes, bright")
         and "better than the general score does" in said
     )
     photos = [folder / "30.png", folder / "200.png"]

@@ -354,7 +354,7 @@ def _line(profile: Profile) -> str:
     rated = f"{len(profile.ratings)} photos rated on {low:g}–{high:g}" if len(profile.ratings) else ""
     pairs = f"{len(profile.pairs)} pairs" if profile.pairs else ""
     told = ", ".join(part for part in (rated, pairs) if part)
-    return f"{profile.name}  {told}, by {profile.way}, {profile.model} {profile.model_sha256[:12]}"
+    return f"{profile.name}  {told}, way: {profile.way}, {profile.model} {profile.model_sha256[:12]}"
 
 
 def _open(model: str, device: str | None, talk: Talk):  # noqa: ANN202 - as in calm eval
