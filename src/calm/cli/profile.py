@@ -50,6 +50,10 @@ Scale = Annotated[
 ]
 
 
+NewFile = Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)]
+Drawn = Annotated[int | None, typer.Option("--limit", min=1, help="So many photos at most, drawn by lot.")]
+
+
 @app.command()
 def learn(
     name: Name,
@@ -214,7 +218,7 @@ def prior(
         Path, typer.Argument(metavar="RATINGS", help="CSV or Parquet: person, photo, rating.", exists=True)
     ],
     images: Images,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
+    output: NewFile,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     verbose: Verbose = 0,
@@ -234,8 +238,8 @@ def prior(
 @app.command()
 def look(
     paths: Paths,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="So many photos at most, drawn by lot.")] = None,
+    output: NewFile,
+    limit: Drawn = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     verbose: Verbose = 0,
@@ -245,14 +249,12 @@ def look(
 
     A reader of examples is taught from such files: see recipes/calm-small-people.yaml.
     """
-    _new(output)
     talk = Talk(verbose, quiet)
-    photos, _ = find(paths)
+    photos = _draw_photos(paths, limit, output)
     predictor = _open(model, device, talk)
-    from calm.eval.gather import draw
     from calm.profiles import look_at_photos
 
-    seen, failed = look_at_photos(predictor, draw(sorted(photos), limit, 0))
+    seen, failed = look_at_photos(predictor, photos)
     for row in failed:
         talk.say(f"left out {row['path']}: {row['error']}")
     seen.save(output)
@@ -262,8 +264,8 @@ def look(
 @app.command()
 def meanings(
     paths: Paths,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="So many photos at most, drawn by lot.")] = None,
+    output: NewFile,
+    limit: Drawn = None,
     model: Model = DEFAULT_MODEL,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -273,14 +275,11 @@ def meanings(
     Tastes are learnt from these meanings, too; the file belongs into the model's folder as meanings.safetensors. The
     photos say how widely meanings differ from one to the next.
     """
-    _new(output)
-    talk = Talk(verbose, quiet)
-    photos, _ = find(paths)
-    predictor = _open(model, None, talk)
-    from calm.eval.gather import draw
+    photos = _draw_photos(paths, limit, output)
+    predictor = _open(model, None, Talk(verbose, quiet))
     from calm.profiles import write_meanings
 
-    write_meanings(predictor, draw(sorted(photos), limit, 0), output)
+    write_meanings(predictor, photos, output)
 
 
 def _learn(
@@ -312,6 +311,14 @@ def _learn(
     store.save(profile)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
+
+
+def _draw_photos(paths: list[str], limit: int | None, output: Path) -> list[str]:
+    """The photos, or so many of them, for a file that is not there yet."""
+    from calm.eval.gather import draw
+
+    _new(output)
+    return draw(sorted(find(paths)[0]), limit, 0)
 
 
 def _draw(name: str, leanings: list[Leaning], path: Path) -> None:

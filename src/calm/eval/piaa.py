@@ -95,8 +95,7 @@ def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Pr
 
 def unseen(readers: Sequence[InContext], hashes: Sequence[str]) -> list[InContext]:
     """The first reader that was taught ratings of none of these photos (SHA-256), or none."""
-    fit = (each for each in readers if not any(sha256.startswith(tuple(each.photos) or "-") for sha256 in hashes))
-    return [each for each in [next(fit, None)] if each is not None]
+    return [each for each in readers if not any(sha256.startswith(tuple(each.photos)) for sha256 in hashes)][:1]
 
 
 def _look(
@@ -159,7 +158,8 @@ def measure(
     chosen = [fit[i] for i in rng.permutation(len(fit))[:people]]
     learners = {i: [*_learners(parts, i), *also(parts[i])] for i in sorted({i for i, _ in chosen})}
     everywhere = set.intersection(*({one.name for one in each} for each in learners.values()))
-    names = [one.name for one in learners[chosen[0][0]] if one.name in everywhere]
+    learners = {i: [one for one in each if one.name in everywhere] for i, each in learners.items()}
+    names = [one.name for one in learners[chosen[0][0]]]
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
     ceiling = np.full((len(chosen), draws), np.nan)
     for row, (i, j) in enumerate(chosen):
@@ -170,7 +170,7 @@ def measure(
             asked = order[most:]
             ceiling[row, draw] = _order(others[which[asked]], given[asked])
             for k in shots:
-                for learner in (each for each in learners[i] if each.name in names):
+                for learner in learners[i]:
                     predict = learner.learn(parts[i].photos[which[order[:k]]], given[order[:k]])
                     said = predict(parts[i].photos[which[asked]])
                     found[k][learner.name][row, draw] = _order(said, given[asked])

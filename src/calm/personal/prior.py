@@ -143,15 +143,10 @@ class Prior:
         other people would give; and, of what the tastes say of this person after the examples before it, mean and
         standard deviation: the examples folded into a vector of tastes.
         """
-        tastes = self.tastes
-        weights, uncertain, told = tastes.mean, tastes.covariance, np.zeros((len(read), 2))
+        weights, uncertain, told = self.tastes.mean, self.tastes.covariance, np.zeros((len(read), 2))
         for i, (photo, rating) in enumerate(zip(read, ratings - self.level, strict=True)):
-            known = uncertain @ photo
-            spread = float(photo @ known)
-            told[i] = photo @ weights, np.sqrt(max(spread, 0.0))
-            gain = known / (spread + tastes.noise)
-            weights = weights + gain * (rating - photo @ weights)
-            uncertain = uncertain - np.outer(gain, known)
+            told[i] = photo @ weights, np.sqrt(max(float(photo @ uncertain @ photo), 0.0))
+            weights, uncertain = self.tastes.after(weights, uncertain, photo, rating)
         return self._told(read, told)
 
     def asked(self, read: np.ndarray, examples: np.ndarray, ratings: np.ndarray) -> np.ndarray:

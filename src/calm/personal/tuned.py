@@ -82,6 +82,6 @@ class Tuned(Learner):
                 parameter.copy_(values[name])
 
     def _score(self, features: Tensor) -> Tensor:
-        import torch
+        from calm.readout import SCORES
 
-        return self._judge(features).softmax(dim=1) @ torch.arange(1.0, 11.0)
+        return self._judge(features).softmax(dim=1) @ SCORES
