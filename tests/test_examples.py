@@ -247,6 +247,15 @@ def test_a_profile_in_context(reader, tmp_path):
         again.scores(prior, shown)
 
 
+def test_a_course_of_examples_gives_what_each_beginning_gives(reader):
+    _, _, learner, shown = profile_of(reader)
+    given = np.linspace(2, 9, 12)
+    followed = learner.follow(shown[:12], given, (3, 0, 12), shown[12:])
+    for k, said in zip((3, 0, 12), followed, strict=True):
+        assert np.allclose(said, learner.learn(shown[:k], given[:k])(shown[12:]), atol=1e-4)
+    assert not np.allclose(followed[0], followed[2], atol=1e-3)
+
+
 def test_pairs_are_no_examples_in_context(reader):
     profile, prior, learner, shown = profile_of(reader)
     pairs = Preferred([("a" * 64, "b" * 64)], shown[:1], shown[slice(1, 2)])

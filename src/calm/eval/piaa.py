@@ -21,7 +21,7 @@ from calm.data.ratings import read_ratings
 from calm.data.record import Rating
 from calm.engine import Model, describe_task
 from calm.errors import DataError
-from calm.eval.gather import ask, plain, refuse_trained, stamp
+from calm.eval.gather import ask, plain, progress, refuse_trained, stamp
 from calm.eval.metrics import srcc
 from calm.personal.folds import apart, folds
 from calm.personal.in_context import InContext
@@ -162,18 +162,21 @@ def measure(
     names = [one.name for one in learners[chosen[0][0]]]
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
     ceiling = np.full((len(chosen), draws), np.nan)
-    for row, (i, j) in enumerate(chosen):
+    blank = {i: {one.name: _unasked(one, parts[i].photos) for one in each} for i, each in learners.items()}
+    some = [k for k in shots if k]
+    for row, (i, j) in progress(list(enumerate(chosen)), "learning tastes"):
         which, given = parts[i].people[j]
         others = _mean_of_others(parts[i], j)
         for draw in range(draws):
             order = np.random.default_rng([seed, i, j, draw]).permutation(len(which))
-            asked = order[most:]
+            told, asked = order[:most], order[most:]
             ceiling[row, draw] = _order(others[which[asked]], given[asked])
-            for k in shots:
-                for learner in learners[i]:
-                    predict = learner.learn(parts[i].photos[which[order[:k]]], given[order[:k]])
-                    said = predict(parts[i].photos[which[asked]])
-                    found[k][learner.name][row, draw] = _order(said, given[asked])
+            photos, rest = parts[i].photos[which[told]], parts[i].photos[which[asked]]
+            for learner in learners[i]:
+                said = dict(zip(some, learner.follow(photos, given[told], some, rest), strict=True)) if some else {}
+                said |= {0: blank[i][learner.name][which[asked]]}
+                for k in shots:
+                    found[k][learner.name][row, draw] = _order(said[k], given[asked])
     return {
         "shots": {str(k): {name: _figures(found[k][name], found[k]["generic"]) for name in names} for k in shots},
         "by_person": {name: _by_person(found[most][name]) for name in names},
@@ -197,6 +200,11 @@ def _learners(parts: Sequence[Part], tested: int) -> list[Learner]:
     ]
     prior = Prior.learn(photos, ratings)
     return [General(), Ridge(), ResidualRidge(), Others(prior), Learnt(prior)]
+
+
+def _unasked(learner: Learner, photos: Shown) -> np.ndarray:
+    """(n,) what a learner gives to photos before anybody rated any."""
+    return learner.learn(photos[:0], np.zeros(0))(photos)
 
 
 def _enough(person: tuple[np.ndarray, np.ndarray], shots: int) -> bool:

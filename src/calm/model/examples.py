@@ -144,6 +144,13 @@ class ExampleReader:
         self._states(prompt, past_key_values=cache, use_cache=True)
         return Remembered(cache, prompt.shape[1])
 
+    def forget(self, remembered: Remembered, count: int) -> Remembered:
+        """All but the first ``count`` examples are forgotten, in place."""
+        length = min(remembered.length, len(self._words) + 2 * count)
+        if length < remembered.length:
+            remembered.cache.crop(length - remembered.length)
+        return Remembered(remembered.cache, length)
+
     @torch.inference_mode()
     def rate(self, remembered: Remembered, photos: Tensor) -> Tensor:
         """Probabilities of the ratings 1 … 10 of photos, each asked about by itself: (m, width) → (m, 10).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from calm.personal.learners import Learner, Predict
 from calm.personal.prior import Prior, Shown
 
 if TYPE_CHECKING:
-    from calm.model.examples import ExampleReader
+    from calm.model.examples import ExampleReader, Remembered
 
 TOGETHER = 128
 """Photos that are asked about in one pass."""
@@ -42,17 +42,31 @@ class InContext(Learner):
 
         The examples are encoded here, once.
         """
+        remembered = self._remember(read, ratings)
+        return lambda others: self._rate(remembered, others, read, ratings)
+
+    def follow(self, photos: Shown, ratings: np.ndarray, shots: Sequence[int], others: Shown) -> list[np.ndarray]:
+        """As for every learner; the examples are encoded once: what comes first does not know what comes after."""
+        read, asked, most = self.prior.read(photos), self.prior.read(others), max(shots)
+        remembered = self._remember(read[:most], ratings[:most])
+        found = {}
+        for k in sorted(shots, reverse=True):
+            remembered = self.reader.forget(remembered, k)
+            found[k] = means(self._rate(remembered, asked, read[:k], ratings[:k]))
+        return [found[k] for k in shots]
+
+    def _remember(self, read: np.ndarray, ratings: np.ndarray) -> Remembered:
         import torch
 
         examples = torch.from_numpy(self.prior.examples(read, ratings))
-        remembered = self.reader.remember(examples, torch.from_numpy(ratings))
+        return self.reader.remember(examples, torch.from_numpy(ratings))
 
-        def distributions(others: np.ndarray) -> np.ndarray:
-            told = torch.from_numpy(self.prior.asked(others, read, ratings))
-            parts = [self.reader.rate(remembered, part) for part in told.split(TOGETHER)]
-            return torch.cat(parts).double().cpu().numpy() if parts else np.zeros((0, 10))
+    def _rate(self, remembered: Remembered, others: np.ndarray, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
+        import torch
 
-        return distributions
+        told = torch.from_numpy(self.prior.asked(others, read, ratings))
+        parts = [self.reader.rate(remembered, part) for part in told.split(TOGETHER)]
+        return torch.cat(parts).double().cpu().numpy() if parts else np.zeros((0, 10))
 
 
 def means(distributions: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ others. With no example at all every learner must still answer: with the general
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +31,15 @@ class Learner(ABC):
             photos: k of them, k ≥ 0.
             ratings: (k,), 1–10.
         """
+
+    def follow(self, photos: Shown, ratings: np.ndarray, shots: Sequence[int], others: Shown) -> list[np.ndarray]:
+        """Predicted ratings (n,) of other photos after the first k of a person's photos, for every k of ``shots``.
+
+        Args:
+            photos: in the order in which they were rated, max(shots) or more.
+            ratings: of these, 1–10.
+        """
+        return [self.learn(photos[:k], ratings[:k])(others) for k in shots]
 
 
 class General(Learner):
