@@ -128,3 +128,7 @@ LAYOUTS = {
     "urban100": (photos("data/Urban100/image_SRF_4/1_HR.png", "data/Urban100/image_SRF_4/1_LR.png"), 1),
 }
 """Every data set's layout and how many records it holds."""
+
+from published import PUBLISHED  # noqa: E402 - it draws with the functions above
+
+LAYOUTS |= PUBLISHED

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calm import __version__
-from calm.cli import evaluate, manage, predict, profile
+from calm.cli import data, evaluate, manage, predict, profile
 
 app = typer.Typer(
     name="calm",
@@ -28,6 +28,7 @@ app.add_typer(profile.app, name="profile")
 app.command()(manage.train)
 app.add_typer(evaluate.app, name="eval")
 app.command()(manage.models)
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -30,6 +30,14 @@ PHOTO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One turn of a conversation about a photo; ``role`` is system, user or assistant."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Record:
     """One photo of a data set.
 
@@ -43,6 +51,8 @@ class Record:
         group: the kind of photo in plain words (its class or scene); "" where it is not known.
         histogram: share of raters at each score 1, 2, … 10; 10 numbers that sum to 1.
         sha256: of the file's bytes, where the data set had to know it anyway.
+        comments: what people said about it as a photo: its merits, faults, craft.
+        turns: a conversation about it, in order.
     """
 
     path: str
@@ -54,6 +64,8 @@ class Record:
     group: str = ""
     histogram: tuple[float, ...] | None = None
     sha256: str | None = None
+    comments: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,12 +85,24 @@ class DataSet(ABC):
         licence: the terms as its publisher states them.
         source: ``owner/name @ commit`` of a repository, or another place where it is published.
         held_out: True for a set that no training of this project may read.
+        summary: what it is, in a few words.
+        published: how many photos its publisher counts in each split, under ``all`` where there are none; empty where
+            that is not known.
+        published_scale: lowest and highest score there could be, as published; None without scores.
+        remark: what has to be known about copies of it; "" for nothing.
+        tolerated: share of the photos named by its tables, 0–1, that a copy may lack: 0 unless photos were withdrawn or
+            are not published with it. Above 0, counts are told but no fault when they differ from ``published``.
     """
 
     name: ClassVar[str]
     licence: ClassVar[str]
     source: ClassVar[str]
     held_out: ClassVar[bool] = False
+    summary: ClassVar[str] = ""
+    published: ClassVar[Mapping[str, int]] = {}
+    published_scale: ClassVar[tuple[float, float] | None] = None
+    remark: ClassVar[str] = ""
+    tolerated: ClassVar[float] = 0.0
 
     @abstractmethod
     def check(self, root: str | Path) -> None:
@@ -94,6 +118,17 @@ class DataSet(ABC):
             f"expected ratings of single people in {self.name} at {root}, found none: it publishes means only; "
             f"use a set with ratings, such as oasis"
         )
+
+    def listed(self, root: str | Path) -> list[Record]:
+        """All records, also of photos that this copy lacks where the set can tell. Raises :class:`DataError`."""
+        return self.records(root)
+
+    def photo_bytes(self, record: Record) -> bytes:
+        """The photo's file. Raises :class:`DataError` when it cannot be read."""
+        try:
+            return Path(record.path).read_bytes()
+        except OSError as error:
+            raise DataError(f"expected a readable photo at {record.path}, found: {error}; restore it") from error
 
     def need(self, root: str | Path, *relative: str) -> None:
         """Raise :class:`DataError` in one line unless every file or folder ``relative`` to ``root`` exists."""

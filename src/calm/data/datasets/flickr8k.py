@@ -26,6 +26,8 @@ class Flickr8k(DataSet):
     """Reader of Flickr8k; see the module for its layout."""
 
     name = "flickr8k"
+    summary = "photos of people and animals, captions for about half of them"
+    published = {"all": 8091}
     licence = "research"
     source = (
         "RlNZLER/Image-Text-Matching @ 290c388 (tables) and its history commit "

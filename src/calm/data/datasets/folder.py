@@ -30,6 +30,7 @@ class Folder(DataSet):
     """
 
     name = "folder"
+    summary = "any folder of photos, with or without a CSV, Parquet or JSON table of scores"
     licence = "the owner's"
     source = "any folder of photos"
 

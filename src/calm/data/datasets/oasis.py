@@ -21,6 +21,8 @@ class Oasis(DataSet):
     name = "oasis"
     licence = "open access for research; the source of each photo stands in images.csv"
     source = "Kurdi et al. 2017 (photos), Brielmann & Pelli 2019 (beauty ratings), https://osf.io/6pnd7"
+    summary = "450 photos with the ratings of 508 single people; contains nudity and violence"
+    published_scale = (1.0, 7.0)
 
     def check(self, root: str | Path) -> None:
         """Raise a one-line :class:`DataError` saying what is missing and where the set is published."""
