@@ -27,6 +27,8 @@ def test_paths_images_and_tensors_have_the_scores_of_the_model(metric, tmp_path)
     for one in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(arrays[2])):
         assert metric(one).tolist() == pytest.approx(wanted[2:])
     assert metric(batch).dtype == torch.float32 and metric(batch).shape == (3,)
+    assert metric(batch[:, :1] + 1e-7).tolist() == pytest.approx(wanted), "grey, and rounded a little beyond 1"
+    assert metric.device.type == "cpu"
 
 
 def test_it_says_what_a_toolbox_asks(metric):
@@ -39,8 +41,8 @@ def test_it_says_what_a_toolbox_asks(metric):
 
 @pytest.mark.parametrize(
     "tensor",
-    [torch.rand(2, 1, 8, 8), torch.rand(8, 8), torch.full((1, 3, 8, 8), 255.0), torch.zeros(0, 3, 8, 8)],
-    ids=["grey", "flat", "bytes", "none"],
+    [torch.rand(2, 2, 8, 8), torch.rand(8, 8), torch.full((1, 3, 8, 8), 255.0), torch.zeros(0, 3, 8, 8)],
+    ids=["two", "flat", "bytes", "none"],
 )
 def test_other_tensors_are_refused(metric, tensor):
     with pytest.raises(UsageError, match="expected RGB values of 0–1"):

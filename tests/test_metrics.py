@@ -51,6 +51,15 @@ def test_differences() -> None:
     assert metrics.mae([1, 2, 3], [1, 4, 3]) == pytest.approx(2 / 3)
 
 
+def test_accuracies_by_hand() -> None:
+    predicted, given = [5.0, 5.1, 6, 2, 8, 9], [4, 6, 5, 3, 9, 5.6]
+    assert metrics.accuracy(predicted, given, 5) == pytest.approx(5 / 6)  # 5 itself is not above 5
+    assert metrics.balanced_accuracy(predicted, given, 5) == pytest.approx((3 / 3 + 2 / 3) / 2)
+    assert metrics.accuracy([6, 6, 6, 6], [6, 7, 8, 3]) == 0.75  # what a constant earns …
+    assert metrics.balanced_accuracy([6, 6, 6, 6], [6, 7, 8, 3]) == 0.5  # … and does not earn when classes count alike
+    assert math.isnan(metrics.balanced_accuracy([6, 2], [6, 7]))
+
+
 def test_emd_is_the_wasserstein_distance_over_the_number_of_scores() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.dirichlet(np.ones(10), 5), rng.dirichlet(np.ones(10), 5)
@@ -75,7 +84,7 @@ def test_a_constant_has_no_correlation(name: str, constant: float) -> None:
     assert math.isnan(getattr(metrics, name)(rng.normal(size=7), [constant] * 7))
 
 
-@pytest.mark.parametrize("name", ["srcc", "plcc", "krcc", "rmse", "mae"])
+@pytest.mark.parametrize("name", ["srcc", "plcc", "krcc", "rmse", "mae", "accuracy", "balanced_accuracy"])
 def test_wrong_input_is_refused(name: str) -> None:
     metric = getattr(metrics, name)
     with pytest.raises(DataError, match="equal length"):

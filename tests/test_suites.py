@@ -14,7 +14,7 @@ from layouts import TESTED, TRAINED, para
 from lightmeter import Lightmeter, grey, make_album, read
 
 from calm.data.record import to_ten
-from calm.errors import DataError
+from calm.errors import DataError, UsageError
 from calm.eval import report, suites
 from calm.eval.gather import draw, edited, plain, refuse_trained, renamed
 from calm.model.weights import file_sha256
@@ -101,6 +101,84 @@ def test_when_every_photo_fails_the_first_reason_is_told(tmp_path: Path) -> None
     (tmp_path / "l.csv").write_text("a.png,3\n")
     with pytest.raises(DataError, match="found 1 that all failed; .*a.png: "):
         suites.eval_scores(Lightmeter(), tmp_path, tmp_path / "l.csv")
+
+
+def test_accuracy_is_taken_at_the_threshold_of_the_scale(album: Path) -> None:
+    labels = album.parent / "labels.csv"
+    found = suites.eval_scores(Lightmeter(), album, labels, resamples=5)
+    assert found["threshold"]["above"] == 5.5  # the middle of 0–100, mapped
+    (album.parent / "ava.csv").write_text("00.png,4.9\n01.png,5.2\n11.png,6\n")
+    ava = suites.eval_scores(Lightmeter(), album, album.parent / "ava.csv", scale=(1, 10), resamples=5)
+    assert ava["threshold"] == {"above": 5.0, "share_of_labels": pytest.approx(2 / 3)}
+    assert (ava["accuracy"], ava["balanced_accuracy"]) == (pytest.approx(2 / 3), pytest.approx(3 / 4))
+    assert suites.eval_scores(Lightmeter(), album, labels, threshold=9.9, resamples=5)["balanced_accuracy"] is None
+
+
+def test_folders_are_categories_and_a_limit_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    rows = []
+    for i in range(8):
+        name = f"{'sea' if i % 2 else 'trip/town'}/{i}.png"
+        grey(tmp_path / "photos" / name, 40 + 20 * i, i)
+        rows.append(f"{name},{i + 1}")
+    (tmp_path / "l.csv").write_text("\n".join(rows))
+    found = suites.eval_scores(Lightmeter(), tmp_path / "photos", tmp_path / "l.csv", resamples=5)
+    assert {name: each["n"] for name, each in found["per_category"].items()} == {"sea": 4, "trip/town": 4}
+    few = [
+        suites.eval_scores(
+            Lightmeter(), tmp_path / "photos", tmp_path / "l.csv", limit=3, seed=s, resamples=5, keep=True
+        )
+        for s in (0, 0, 1)
+    ]
+    assert few[0] == few[1] and few[0]["n"] == 3 and few[0]["predictions"] != few[2]["predictions"]
+
+
+def test_predictions_name_photo_hash_and_both_scores(album: Path) -> None:
+    found = suites.eval_scores(Lightmeter(), album, album.parent / "labels.csv", resamples=5, keep=True)
+    lines = found["predictions"]
+    assert len(lines) == found["n"] == 11
+    first = lines[0]
+    assert first["sha256"] == file_sha256(first["path"]) and first["task"] == "scores" and first["draw"] == ""
+    assert first["predicted"] == pytest.approx(Lightmeter().value(read(Path(first["path"]))))
+    pairs = np.array([[line["predicted"], line["given"]] for line in lines])
+    assert scipy.stats.pearsonr(*pairs.T).statistic == pytest.approx(found["plcc"])
+    assert "predictions" not in suites.eval_scores(Lightmeter(), album, album.parent / "labels.csv", resamples=5)
+
+
+# ------------------------------------------------------------------------------------------------ data sets
+
+
+def test_any_data_set_is_scored_with_categories_and_histograms(tmp_path: Path) -> None:
+    found = suites.eval_dataset(Lightmeter(), "para", para(tmp_path), split="test", resamples=10)
+    json.dumps(found, allow_nan=False)
+    alike = suites.eval_para(Lightmeter(), tmp_path, resamples=10)
+    assert found["n"] == found["photos"] == 2
+    assert [found[name] for name in ("srcc", "rmse", "emd", "accuracy")] == [
+        alike[name] for name in ("srcc", "rmse", "emd", "accuracy")
+    ]
+    assert found["per_category"] == alike["per_scene"]
+    assert (found["dataset"], found["split"], found["threshold"]["above"]) == ("para", "test", 5.5)
+
+
+def test_photos_of_the_training_are_refused_in_a_test_and_counted_elsewhere(tmp_path: Path) -> None:
+    root = para(tmp_path)
+    predictor = Lightmeter()
+    predictor.trained_on = [file_sha256(root / "imgs/session2" / TESTED[0])[:16]]
+    for split in ("test", None):
+        with pytest.raises(DataError, match="found 1 of .* in its training"):
+            suites.eval_dataset(predictor, "para", root, split=split)
+    assert suites.eval_dataset(predictor, "para", root, split="train", resamples=2)["seen_in_training"] == 0
+    predictor.trained_on = [file_sha256(path)[:16] for path in root.glob("imgs/*/*.jpg")]
+    found = suites.eval_dataset(predictor, "para", root, split="train", resamples=2)
+    assert found["seen_in_training"] == found["n"]
+    assert suites.eval_dataset(Lightmeter(), "para", root, split="train", resamples=2)["seen_in_training"] is None
+
+
+def test_unknown_sets_and_sets_without_scores_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean para"):
+        suites.eval_dataset(Lightmeter(), "parra", tmp_path)
+    grey(tmp_path / "a.png", 100)
+    with pytest.raises(DataError, match="photos with scores in folder at .* found none"):
+        suites.eval_dataset(Lightmeter(), "folder", tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ PARA

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+ROUNDING = 1e-6
+"""How far beyond 0–1 a value may lie, as in pyiqa."""
+
+
 class Metric(nn.Module):
     """Scores of photos, as a module that is called.
 
@@ -34,6 +38,7 @@ class Metric(nn.Module):
         lower_better: False: more is better.
         score_range: lowest and highest score, as pyiqa writes it.
         metric_mode: ``NR``, no reference photo.
+        device: where the model is; scores come back on the CPU.
     """
 
     metric_mode = "NR"
@@ -44,6 +49,7 @@ class Metric(nn.Module):
         super().__init__()
         self.metric_name = name
         self._calm = calm
+        self.device = torch.device(getattr(calm._engine.model, "device", "cpu"))
 
     @torch.inference_mode()
     def forward(
@@ -52,7 +58,8 @@ class Metric(nn.Module):
         """Scores, (N,) float32 on the CPU.
 
         Args:
-            target: a path, a PIL image, or a tensor (N, 3, H, W) or (3, H, W) of RGB values in 0–1.
+            target: a path, a PIL image, or a tensor (N, 3, H, W) or (3, H, W) of RGB values in 0–1; one channel in
+                place of three is grey.
             ref: must be None.
 
         Raises:
@@ -71,13 +78,14 @@ def create_metric(name: str | PathLike[str] = "calm-small", device: str | torch.
 
 
 def _pixels(photos: Tensor) -> Any:  # noqa: ANN401 - an array, iterated photo by photo
-    """(N, 3, H, W) in 0–1 → N arrays (H, W, 3) of uint8."""
+    """(N, 3 or 1, H, W) in 0–1 → N arrays (H, W, 3) of uint8."""
     photos = photos.unsqueeze(0) if photos.ndim == 3 else photos
-    fits = photos.ndim == 4 and photos.shape[1] == 3 and photos.is_floating_point()
-    if not fits or not len(photos) or photos.min() < 0 or photos.max() > 1:
+    fits = photos.ndim == 4 and photos.shape[1] in (1, 3) and photos.is_floating_point()
+    if not fits or not len(photos) or photos.min() < -ROUNDING or photos.max() > 1 + ROUNDING:
         low, high = (f"{float(each):.3g}" for each in (photos.min(), photos.max())) if photos.numel() else ("", "")
         raise UsageError(
             f"expected RGB values of 0–1 as a tensor (N, 3, H, W), found {tuple(photos.shape)} of {photos.dtype}, "
             f"{low}–{high}; scale and order it so"
         )
-    return (photos.float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    photos = photos.float().clamp(0, 1).expand(-1, 3, -1, -1)
+    return (photos * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

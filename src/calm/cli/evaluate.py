@@ -9,49 +9,86 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from calm.cli.evaluate_options import (
+    Cache,
+    DataSet,
+    Limit,
+    NoCache,
+    Predictions,
+    ReportFormat,
+    Resamples,
+    Root,
+    Seed,
+    Some,
+    Split,
+    folder,
+)
 from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Profile, Quiet, Verbose
 from calm.cli.running import Talk, open_model, open_profile, open_reader
+from calm.errors import UsageError
 
 app = typer.Typer(
     help="Measure a model on a data set.", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
-ReportFormat = Annotated[
-    Literal["table", "json"], typer.Option("--format", help="How the figures are written to standard output.")
-]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Use so many photos at most, drawn by the seed.")]
-Seed = Annotated[int, typer.Option("--seed", help="Which random draws are made; the same seed, the same figures.")]
-
-
-def _folder(option: str, help: str) -> Any:  # noqa: ANN401 - what typer.Option gives
-    return typer.Option(option, metavar="DIR", help=help, exists=True, file_okay=False)
-
 
 @app.command()
 def scores(
-    images: Annotated[Path, _folder("--images", "The photos.")],
+    images: Annotated[Path | None, folder("--images", "The photos.")] = None,
     labels: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--labels", metavar="FILE", help="CSV: first column file, second score.", exists=True, dir_okay=False
         ),
-    ],
+    ] = None,
+    dataset: DataSet = None,
+    root: Root = None,
+    split: Split = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="On 1–10, above which a photo counts as good.  [default: 5 for labels on 1–10, else the middle]",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Some = None,
+    seed: Seed = 0,
+    resamples: Resamples = 1000,
+    predictions: Predictions = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Rank and linear agreement with scores that people gave."""
-    predictor = _open(model, device, verbose, quiet)
-    from calm.eval.suites import eval_scores
+    """Rank and linear agreement with scores that people gave.
 
-    report(eval_scores(predictor, images, labels), format)
+    Of a folder (--images and --labels), or of a data set (--dataset and --root).
+    """
+    given = [each is not None for each in (images, labels, dataset, root)]
+    if given not in ([True, True, False, False], [False, False, True, True]):
+        raise UsageError("expected --images with --labels, or --dataset with --root; give one of these pairs")
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    from calm.eval.suites import eval_dataset, eval_scores
+
+    settings: dict[str, Any] = {"threshold": threshold, "limit": limit, "seed": seed, "resamples": resamples}
+    settings["keep"] = predictions is not None
+    if dataset is not None:
+        found = eval_dataset(predictor, dataset, str(root), split=split, **settings)
+    else:
+        found = eval_scores(predictor, str(images), str(labels), **settings)
+    report(found, format, predictions)
 
 
 @app.command()
 def para(
-    root: Annotated[Path, _folder("--root", "The PARA data set: imgs/ and annotation/.")],
+    root: Annotated[Path, folder("--root", "The PARA data set: imgs/ and annotation/.")],
+    predictions: Predictions = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -59,18 +96,21 @@ def para(
     quiet: Quiet = False,
 ) -> None:
     """Agreement with people on PARA's official test photos."""
-    predictor = _open(model, device, verbose, quiet)
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
     from calm.eval.suites import eval_para
 
-    report(eval_para(predictor, root), format)
+    report(eval_para(predictor, root, keep=predictions is not None), format, predictions)
 
 
 @app.command()
 def edits(
-    photos: Annotated[Path, _folder("--photos", "Good photos, not trained on, with their native pixels.")],
+    photos: Annotated[Path, folder("--photos", "Good photos, not trained on, with their native pixels.")],
     seed: Seed = 0,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many photos at most.")] = None,
+    limit: Some = None,
     per_photo: Annotated[int, typer.Option("--per-photo", min=1, help="Edits made to each photo.")] = 1,
+    predictions: Predictions = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -81,17 +121,62 @@ def edits(
 
     And do they stay silent on untouched photos?
     """
-    predictor = _open(model, device, verbose, quiet)
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
     from calm.eval.suites import eval_edits
 
-    report(eval_edits(predictor, photos, seed=seed, limit=limit, per_photo=per_photo), format)
+    keep = predictions is not None
+    report(eval_edits(predictor, photos, seed=seed, limit=limit, per_photo=per_photo, keep=keep), format, predictions)
+
+
+@app.command()
+def remedies(
+    photos: Annotated[Path, folder("--photos", "Good photos, not trained on, with their native pixels.")],
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="DIR_OR_ID", help="Another model, which gives the scores.", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    limit: Some = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Do suggestions help?
+
+    Photos are damaged, the suggestion is carried out, and they are scored again, beside a random remedy.
+    """
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    other = _open(judge, device, verbose, quiet, cache, no_cache) if judge else None
+    from calm.eval.suites import eval_remedies
+
+    report(eval_remedies(predictor, photos, seed=seed, limit=limit, judge=other), format)
 
 
 @app.command()
 def comments(
-    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    photos: Annotated[Path | None, folder("--photos", "The photos.")] = None,
+    references: Annotated[
+        Path | None,
+        typer.Option(
+            "--references",
+            metavar="FILE",
+            help='What people wrote: JSON lines {"path": …, "references": […]}.',
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    dataset: DataSet = None,
+    root: Root = None,
+    split: Split = None,
     seed: Seed = 0,
     limit: Limit = 200,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -100,17 +185,48 @@ def comments(
 ) -> None:
     """Do comments fit their own photo?
 
-    Better than a random other one, and how varied are they?
+    Better than a random other one, and how varied are they? With references (a file's, or those of a data set): how
+    like are they to what people wrote?
     """
-    predictor = _open(model, device, verbose, quiet)
+    if (dataset is None) != (root is None) or (dataset is None) == (photos is None and references is None):
+        raise UsageError("expected --photos, --references, or --dataset with --root; give one of these")
+    from calm.eval.references import dataset_references, need_pycocoevalcap, read_references
+
+    written, kind = None, "references"
+    if dataset is not None or references is not None:
+        need_pycocoevalcap()
+        written = read_references(references, photos) if references else None
+        if dataset is not None:
+            written, kind = dataset_references(dataset, str(root), split)
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
     from calm.eval.suites import eval_comments
 
-    report(eval_comments(predictor, photos, seed=seed, n=limit), format)
+    where = list(written) if written else str(photos)
+    found = eval_comments(predictor, where, seed=seed, n=limit, references=written)
+    report(found | ({"references_are": kind} if written else {}), format)
+
+
+@app.command()
+def paired(
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Predictions of one model.", exists=True)],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Of another, on the same photos.", exists=True)],
+    threshold: Annotated[float, typer.Option("--threshold", help="On 1–10, above which a photo counts as good.")] = 5.5,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    format: ReportFormat = "table",
+) -> None:
+    """Is one model better than another on the same photos, or is it chance?
+
+    By files that --predictions wrote: paired bootstrap of correlations, McNemar's exact test of accuracies.
+    """
+    from calm.eval.paired import eval_paired
+
+    report(eval_paired(first, second, threshold=threshold, resamples=resamples, seed=seed), format)
 
 
 @app.command()
 def piaa(
-    images: Annotated[Path, _folder("--images", "The photos.")],
+    images: Annotated[Path, folder("--images", "The photos.")],
     ratings: Annotated[
         Path,
         typer.Option(
@@ -153,6 +269,8 @@ def piaa(
         ),
     ] = None,
     seed: Seed = 0,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -164,7 +282,7 @@ def piaa(
     Against the general score and plain learners on the very same draws. FLICKR-AES's protocol (37 people of its own
     split, 10 draws): --test-people WORKERS --shots 10, and again with --shots 100.
     """
-    predictor = _open(model, device, verbose, quiet)
+    predictor = _open(model, device, verbose, quiet, cache, no_cache)
     from calm.eval.suites import eval_piaa
 
     wanted = tuple(sorted(set(shots or [10])))
@@ -182,7 +300,7 @@ def piaa(
 
 @app.command()
 def invariance(
-    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    photos: Annotated[Path, folder("--photos", "The photos.")],
     seed: Seed = 0,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
@@ -202,7 +320,7 @@ def invariance(
 
 @app.command()
 def speed(
-    photos: Annotated[Path, _folder("--photos", "The photos.")],
+    photos: Annotated[Path, folder("--photos", "The photos.")],
     seed: Seed = 0,
     limit: Limit = 500,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
@@ -225,14 +343,32 @@ def speed(
     report(eval_speed(predictor, photos, seed=seed, limit=limit, batch_size=batch_size, personal=personal), format)
 
 
-def report(figures: Mapping[str, Any], format: Literal["table", "json"]) -> None:
-    """Writes figures to standard output: as one JSON object, or as text for people."""
+def report(figures: Mapping[str, Any], format: Literal["table", "json"], predictions: Path | None = None) -> None:
+    """Writes figures to standard output: as one JSON object, or as text for people; each photo's line to a file."""
+    from calm.eval.predictions import write_predictions
     from calm.eval.report import render
 
+    figures = dict(figures)
+    lines = figures.pop("predictions", None)
+    if predictions is not None:
+        write_predictions(predictions, lines or [])
     typer.echo(json.dumps(figures, ensure_ascii=False, indent=2) if format == "json" else render(figures))
 
 
-def _open(model: str, device: str | None, verbose: int, quiet: bool) -> Any:  # noqa: ANN401 - the suites say what they need of it
+def _open(
+    model: str, device: str | None, verbose: int, quiet: bool, cache: Path | None = None, no_cache: bool = True
+) -> Any:  # noqa: ANN401 - the suites say what they need of it
+    """The predictor, which remembers its answers unless ``no_cache``."""
+    if cache and no_cache:
+        raise UsageError("expected --cache or --no-cache, found both; choose one")
     talk = Talk(verbose, quiet)
     talk.begin()
-    return open_model(model, device, talk)
+    predictor = open_model(model, device, talk)
+    if no_cache:
+        return predictor
+    from calm.eval.remembered import Remembering
+
+    remembering = Remembering(predictor, cache)
+    if remembering.answers:
+        talk.say(f"{remembering.answers} answers of this model are known from earlier runs; --no-cache asks anew")
+    return remembering

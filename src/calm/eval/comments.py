@@ -11,6 +11,7 @@ from typing import Any
 
 from calm.engine import Answer, Model, comment_task
 from calm.eval.gather import Paths, ask, decode, draw, find, plain, progress, stamp
+from calm.eval.references import References, against_references, need_pycocoevalcap
 from calm.eval.saliency import SaliencySource, saliency_map
 from calm.words.facts import Facts, Observation, observe_facts
 from calm.words.parse import sentences
@@ -27,6 +28,7 @@ def eval_comments(
     n: int = 200,
     saliency: SaliencySource = "packaged",
     keep_texts: bool = False,
+    references: References | None = None,
 ) -> dict[str, Any]:
     """Write comments on ``n`` photos and hold them against what can be measured in these photos.
 
@@ -34,20 +36,25 @@ def eval_comments(
         n: photos, drawn by ``seed``; all where there are fewer.
         saliency: where the main subject is, which some facts rest on.
         keep_texts: return every comment too.
+        references: what people wrote about each of ``photos``, to compare the wording with as well.
 
     Returns:
         ``n``, ``grounding`` (as :func:`calm.eval.grounding.grounding` gives it, with the wrong-photo control; verdicts
         are compared with the model's own scores), ``per_claim`` (the same for each kind of claim),
         ``distinct_first_sentences`` and ``distinct`` (shares of all, 0–1), ``commonest_first_sentence`` and how often
         it came, ``sentences`` (share of comments with two to four), ``both_sides`` (share that name a strength and a
-        weakness), ``failed`` and the model.
+        weakness), ``references`` where they are given (as :func:`calm.eval.references.against_references` gives it),
+        ``failed`` and the model.
 
     Raises:
         DataError: for no photo that can be read.
-        UsageError: for fewer than three, which leave no other photo to compare with.
+        UsageError: for fewer than three, which leave no other photo to compare with, or for references without the
+            package that compares with them.
     """
     from calm.eval.grounding import by_key, from_observations, grounding
 
+    if references is not None:
+        need_pycocoevalcap()  # before an hour of writing, not after it
     paths = draw(find(photos), n, seed)
     failed: list[dict[str, str]] = []
     answers = ask(predictor, paths, comment_task(), "writing", failed)
@@ -69,6 +76,9 @@ def eval_comments(
         "both_sides": sum(_both_sides(answer) for answer in answers) / len(texts),
         "failed": failed,
     }
+    if references is not None:
+        given = [references[answer.path] for answer in answers]
+        result["references"] = against_references(texts, given, seed=seed)
     if keep_texts:
         result["comments"] = [{"path": answer.path, "text": text} for answer, text in zip(answers, texts, strict=True)]
     return plain(result | stamp(predictor))

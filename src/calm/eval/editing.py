@@ -26,6 +26,7 @@ from calm.engine import DEFAULT_BATCH_SIZE, Model
 from calm.errors import ConfigError, DataError
 from calm.eval.gather import Paths, decode, draw, edited, find, plain, progress, refuse_trained, stamp
 from calm.eval.metrics import expected_calibration_error, proportion, ranks_of, threshold_for_false_alarms
+from calm.eval.predictions import prediction
 from calm.eval.saliency import SaliencyMap, SaliencySource, saliency_map
 from calm.types import CLASSES, LEVELS
 
@@ -77,6 +78,8 @@ class Outcomes:
     alarm: list[bool] = field(default_factory=list)
     amount_error: list[float] = field(default_factory=list)
     """Relative error of the amount; nan where the edit has none or the right suggestion was not made."""
+    path: list[str] = field(default_factory=list)
+    sha256: list[str] = field(default_factory=list)
 
     def add(self, trial: Trial, probabilities: np.ndarray, alarm: bool, amount_error: float) -> None:
         """Note one trial."""
@@ -86,6 +89,8 @@ class Outcomes:
         self.probabilities.append(probabilities)
         self.alarm.append(alarm)
         self.amount_error.append(amount_error)
+        self.path.append(trial.photo.path)
+        self.sha256.append(trial.photo.sha256)
 
 
 def eval_edits(
@@ -97,6 +102,7 @@ def eval_edits(
     limit: int | None = None,
     saliency: SaliencySource = "packaged",
     batch_size: int = DEFAULT_BATCH_SIZE,
+    keep: bool = False,
 ) -> dict[str, Any]:
     """Edit photos, ask the model what was done, and count.
 
@@ -105,6 +111,7 @@ def eval_edits(
         per_photo: edits a photo in each of ``visible`` and ``realistic``.
         limit: use only so many photos, drawn by ``seed``.
         saliency: where the main subject is, which some edits go by.
+        keep: return each trial's line (:mod:`calm.eval.predictions`) as ``predictions`` too.
 
     Returns:
         ``visible strong realistic high`` (each ``n top1 top3 top1_with_nothing recall_at_threshold amount_error
@@ -114,7 +121,6 @@ def eval_edits(
     Raises:
         DataError: for no readable photo, or photos that the model was trained on.
     """
-
     paths = draw(find(photos), limit, seed)
     compared = refuse_trained(predictor, paths)
     failed: list[dict[str, str]] = []
@@ -143,6 +149,7 @@ def eval_edits(
             "failed": failed,
         }
         | stamp(predictor)
+        | ({"predictions": _lines(outcomes, names)} if keep else {})
     )
 
 
@@ -209,6 +216,21 @@ def _alarms(alarm: np.ndarray, draws: np.ndarray, threshold: float) -> dict[str,
         "threshold": threshold,
         "threshold_false_alarms": FALSE_ALARM_RATE,
     }
+
+
+def _lines(outcomes: Outcomes, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Each trial's line. Of an edit the class that was thought likeliest, "" for a tie; of a photo without one
+    ``nothing``, or ``alarm`` where something was suggested.
+    """
+    lines = []
+    for i, table in enumerate(outcomes.probabilities):
+        if outcomes.label[i] < len(names):
+            given, best = names[outcomes.label[i]], np.flatnonzero(table[:-1] == table[:-1].max())
+            said = names[best[0]] if best.size == 1 else ""
+        else:
+            given, said = "nothing", "alarm" if outcomes.alarm[i] else "nothing"
+        lines.append(prediction("edits", outcomes.path[i], outcomes.sha256[i], said, given, outcomes.draw[i]))
+    return lines
 
 
 def _confusions(table: np.ndarray, labels: np.ndarray, names: Sequence[str], most: int = 10) -> list[dict[str, Any]]:

@@ -49,18 +49,29 @@ def refuse_trained(predictor: object, paths: Sequence[str]) -> int:
     A predictor that knows what it was trained on names it in ``trained_on``: SHA-256 of files, or the first digits of
     it, all equally long. Returns how many hashes were compared with; 0 says that nothing could be checked.
     """
-    known = frozenset(getattr(predictor, "trained_on", None) or ())
-    if not known:
-        return 0
-    digits = len(next(iter(known)))
-    hashes = hash_files(paths, label=str(Path(paths[0]).resolve().parent))
-    seen = [path for path in paths if hashes[path][:digits] in known]
+    seen, known = _seen(predictor, paths)
     if seen:
         raise DataError(
             f"expected photos that the model was never trained on, found {len(seen)} of {len(paths)} in its training, "
             f"such as {seen[0]}; name a held-out set"
         )
-    return len(known)
+    return known
+
+
+def seen_in_training(predictor: object, paths: Sequence[str]) -> int | None:
+    """How many of these files the predictor was trained on; None where it does not say what it was trained on."""
+    seen, known = _seen(predictor, paths)
+    return len(seen) if known else None
+
+
+def _seen(predictor: object, paths: Sequence[str]) -> tuple[list[str], int]:
+    """Those of the files that the predictor was trained on, and how many hashes it names."""
+    known = frozenset(getattr(predictor, "trained_on", None) or ())
+    if not known:
+        return [], 0
+    digits = len(next(iter(known)))
+    hashes = hash_files(paths, label=str(Path(paths[0]).resolve().parent))
+    return [path for path in paths if hashes[path][:digits] in known], len(known)
 
 
 def decode(paths: Iterable[str], failed: list[dict[str, str]]) -> Iterator[Photo]:

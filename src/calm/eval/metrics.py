@@ -18,6 +18,8 @@ from calm.errors import DataError
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 RESAMPLES = 1000
+MIDDLE = 5.5
+"""Middle of the scale 1–10, above which a photo counts as good where a data set has no threshold of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,28 @@ def mae(predicted: ArrayLike, given: ArrayLike) -> float:
     """Mean absolute difference, in the unit of the scores, ≥ 0."""
     a, b = _pair(predicted, given)
     return float(np.mean(np.abs(a - b)))
+
+
+def accuracy(predicted: ArrayLike, given: ArrayLike, threshold: float = MIDDLE) -> float:
+    """Share of photos that both sides put on the same side of ``threshold`` (above it: good), 0–1.
+
+    The two-class task of AVA (Murray et al., CVPR 2012, with δ = 0) and of the networks measured on it, where the
+    threshold is 5 on 1–10.
+    """
+    a, b = _pair(predicted, given)
+    return float(np.mean((a > threshold) == (b > threshold)))
+
+
+def balanced_accuracy(predicted: ArrayLike, given: ArrayLike, threshold: float = MIDDLE) -> float:
+    """Mean of the shares of good and of bad photos that are told rightly, 0–1; .5 for a constant predictor.
+
+    ``nan`` where all given scores lie on one side of ``threshold``: there is no second class to tell from.
+    """
+    a, b = _pair(predicted, given)
+    good = b > threshold
+    if good.all() or not good.any():
+        return math.nan
+    return float(((a[good] > threshold).mean() + (a[~good] <= threshold).mean()) / 2)
 
 
 def emd(predicted: ArrayLike, given: ArrayLike, power: float = 2.0) -> float:

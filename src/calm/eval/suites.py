@@ -6,6 +6,7 @@ undefined (a correlation with constant numbers) is None.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +16,49 @@ import numpy as np
 
 from calm.data.datasets.folder import locate, read_labels
 from calm.data.datasets.para import Para
-from calm.data.record import Record, to_ten
-from calm.engine import Model, score_task
+from calm.data.record import Record, Split, dataset, to_ten
+from calm.engine import Answer, Model, score_task
 from calm.errors import DataError
 from calm.eval.bench import eval_invariance, eval_speed
 from calm.eval.comments import eval_comments
 from calm.eval.editing import eval_edits
-from calm.eval.gather import ask, plain, refuse_trained, stamp
-from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, mae, plcc, rmse, srcc
+from calm.eval.gather import ask, draw, plain, refuse_trained, seen_in_training, stamp
+from calm.eval.metrics import (
+    MIDDLE,
+    RESAMPLES,
+    accuracy,
+    balanced_accuracy,
+    bootstrap,
+    emd,
+    krcc,
+    mae,
+    plcc,
+    rmse,
+    srcc,
+)
+from calm.eval.paired import eval_paired
 from calm.eval.piaa import eval_piaa
+from calm.eval.predictions import prediction
+from calm.eval.remedies import eval_remedies
 
-__all__ = ["eval_comments", "eval_edits", "eval_invariance", "eval_para", "eval_piaa", "eval_scores", "eval_speed"]
+__all__ = [
+    "eval_comments",
+    "eval_dataset",
+    "eval_edits",
+    "eval_invariance",
+    "eval_paired",
+    "eval_para",
+    "eval_piaa",
+    "eval_remedies",
+    "eval_scores",
+    "eval_speed",
+]
 
 SCALES = ((0.0, 1.0), (1.0, 5.0), (1.0, 10.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0))
 """Rating scales in use; the first that holds all labels is taken where none is named."""
 OFFICIAL_TEST = 3000
+AVA_SCALE, AVA_THRESHOLD = (1.0, 10.0), 5.0
+"""AVA's photos count as good above 5 on 1–10, and so do those of other sets on that scale."""
 
 
 def eval_scores(
@@ -38,8 +67,11 @@ def eval_scores(
     labels: str | Path,
     *,
     scale: tuple[float, float] | None = None,
+    threshold: float | None = None,
+    limit: int | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    keep: bool = False,
 ) -> dict[str, Any]:
     """How well the scores of the photos below ``images`` agree with the labels.
 
@@ -47,11 +79,17 @@ def eval_scores(
         labels: CSV, Parquet or JSON table; the first column names the photo, the second its score.
         scale: lowest and highest score that a label could have; None for the first of :data:`SCALES` that holds them
             all. Labels are mapped to 1–10 linearly for ``rmse`` and ``mae``; correlations do not depend on it.
+        threshold: on 1–10, above which a photo counts as good; None for 5 with labels on 1–10, as AVA's are, and for
+            the middle of any other scale, which is 5.5 when it is mapped.
+        limit: only so many photos, drawn by ``seed``.
         resamples: draws of the bootstrap behind every 95 % interval.
+        keep: return each photo's line (:mod:`calm.eval.predictions`) as ``predictions`` too.
 
     Returns:
-        ``n srcc plcc krcc rmse mae``, ``interval`` (low and high of each), ``scale`` (what labels were found and how
-        they were mapped), ``failed`` (path and error of photos without a score), ``warnings`` and the model.
+        ``n srcc plcc krcc rmse mae accuracy balanced_accuracy``, ``interval`` (low and high of each), ``threshold`` (of
+        the accuracies, on 1–10, and the share of labels above it), ``scale`` (what labels were found and how they were
+        mapped), ``per_category`` (by the folder that a photo stands in, where there are two or more), ``failed`` (path
+        and error of photos without a score), ``warnings`` and the model.
 
     Raises:
         DataError: for a table that cannot be used, an ambiguous name, or no photo at all that could be scored.
@@ -68,15 +106,85 @@ def eval_scores(
             f"give the folder that the names are relative to"
         )
     mapping, low, high = _scale([score for _, score in named], scale, labels)
-    answers = ask(predictor, list(wanted), score_task(), "scoring", failed)
-    predicted = [answer.result.score.value for answer in answers if answer.result]
-    given = [to_ten(wanted[answer.path], low, high) for answer in answers]
-    result = {"task": "scores", "images": str(images), "labels": str(labels), "scale": mapping}
-    return plain(result | agreement(predicted, given, resamples, seed) | {"failed": failed} | stamp(predictor))
+    if threshold is None:
+        threshold = AVA_THRESHOLD if (low, high) == AVA_SCALE else MIDDLE
+    chosen = draw(list(wanted), limit, seed) if limit else list(wanted)
+    answers = ask(predictor, chosen, score_task(), "scoring", failed)
+    records = [
+        Record(answer.path, to_ten(wanted[answer.path], low, high), group=_folder(answer.path, images))
+        for answer in answers
+    ]
+    result: dict[str, Any] = {"task": "scores", "images": str(images), "labels": str(labels), "scale": mapping}
+    result |= _figures(answers, records, threshold, resamples, seed)
+    result |= {"failed": failed, **stamp(predictor)}
+    return plain(result | (_kept("scores", answers, records) if keep else {}))
+
+
+def eval_dataset(
+    predictor: Model,
+    name: str,
+    root: str | Path,
+    *,
+    split: Split | None = None,
+    limit: int | None = None,
+    threshold: float | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    keep: bool = False,
+) -> dict[str, Any]:
+    """Agreement with the scores of any data set that :func:`calm.data.record.datasets` knows.
+
+    Args:
+        name, root, split: the data set, where it lies and the part of it; None for all of it.
+        limit: only so many photos, drawn by ``seed``.
+        threshold: as in :func:`eval_scores`; None for 5 where the set is published on 1–10, 5.5 elsewhere.
+
+    Returns:
+        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, and ``seen_in_training``: how many
+        of the photos the model was trained on (None where it does not say); more than 0 only in a part for training.
+
+    Raises:
+        UsageError: for an unknown data set.
+        DataError: for missing files, a part without scores, or photos of a test that the model was trained on.
+    """
+    source = dataset(name)
+    found = [record for record in source.records(root, split) if record.score is not None]
+    if not found:
+        raise DataError(
+            f"expected photos with scores in {name}{f' ({split})' if split else ''} at {root}, found none; "
+            f"name a data set or split that people rated"
+        )
+    chosen = {record.path: record for record in found}
+    chosen = {path: chosen[path] for path in draw(list(chosen), limit, seed)} if limit else chosen
+    if split in ("train", "validation"):
+        seen = seen_in_training(predictor, list(chosen))
+    else:
+        seen = 0 if refuse_trained(predictor, list(chosen)) else None
+    failed: list[dict[str, str]] = []
+    answers = ask(predictor, list(chosen), score_task(), f"scoring {name}", failed)
+    records = [chosen[answer.path] for answer in answers]
+    if threshold is None:
+        threshold = AVA_THRESHOLD if source.published_scale == AVA_SCALE else MIDDLE
+    result: dict[str, Any] = {
+        "task": "scores",
+        "dataset": name,
+        "root": str(root),
+        "split": split,
+        "photos": len(found),
+    }
+    result |= {"seen_in_training": seen} | _figures(answers, records, threshold, resamples, seed)
+    result |= {"failed": failed, **stamp(predictor)}
+    return plain(result | (_kept("scores", answers, records) if keep else {}))
 
 
 def eval_para(
-    predictor: Model, root: str | Path, *, limit: int | None = None, resamples: int = RESAMPLES, seed: int = 0
+    predictor: Model,
+    root: str | Path,
+    *,
+    limit: int | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    keep: bool = False,
 ) -> dict[str, Any]:
     """Agreement with PARA's official means on its test photos, as a whole and by kind of photo.
 
@@ -85,8 +193,8 @@ def eval_para(
         limit: only the first photos of the test, for a quick look; the result then says that it is not official.
 
     Returns:
-        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``per_scene`` (the same figures for
-        each kind of photo) and ``protocol`` (how the photos were split and what was left out of training).
+        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``per_scene`` (in place of
+        ``per_category``) and ``protocol`` (how the photos were split and what was left out of training).
 
     Raises:
         DataError: for missing files, or for a predictor that was trained on test photos.
@@ -98,13 +206,11 @@ def eval_para(
     failed: list[dict[str, str]] = []
     by_path = {record.path: record for record in test}
     answers = ask(predictor, list(by_path), score_task(), "scoring PARA", failed)
-    found = [by_path[answer.path] for answer in answers]
-    scores = [answer.result.score for answer in answers if answer.result]
-    predicted = [score.value for score in scores]
+    records = [by_path[answer.path] for answer in answers]
     result: dict[str, Any] = {
         "task": "para",
         "root": str(root),
-        "official": protocol.test == OFFICIAL_TEST == len(found),
+        "official": protocol.test == OFFICIAL_TEST == len(records),
         "protocol": {
             "test": "photos named in annotation/PARA-GiaaTest.csv",
             "means": "annotation/aggregation_1.csv, 1–5 mapped to 1–10 by 1 + (s − 1)·9/4",
@@ -113,18 +219,19 @@ def eval_para(
             **protocol.as_dict(),
         },
     }
-    result |= agreement(predicted, _given(found), resamples, seed)
-    rated = [i for i, record in enumerate(found) if record.histogram is not None]
-    if rated:
-        histograms = [list(found[i].histogram or ()) for i in rated]
-        result["emd"] = emd([scores[i].distribution for i in rated], histograms)
-    result["per_scene"] = _per_scene(found, predicted)
-    return plain(result | {"failed": failed} | stamp(predictor))
+    figures = _figures(answers, records, MIDDLE, resamples, seed, always=True)
+    figures["per_scene"] = figures.pop("per_category")
+    result |= {**figures, "failed": failed, **stamp(predictor)}
+    return plain(result | (_kept("scores", answers, records) if keep else {}))
 
 
-def agreement(predicted: Sequence[float], given: Sequence[float], resamples: int, seed: int) -> dict[str, Any]:
-    """All figures of agreement with their intervals; both sides on 1–10 and n long, n ≥ 1."""
+def agreement(
+    predicted: Sequence[float], given: Sequence[float], resamples: int, seed: int, threshold: float = MIDDLE
+) -> dict[str, Any]:
+    """All figures of agreement with their intervals; both sides and the threshold on 1–10, n long, n ≥ 1."""
     metrics = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse, "mae": mae}
+    for each in (accuracy, balanced_accuracy):
+        metrics[each.__name__] = functools.partial(each, threshold=threshold)
     found = {name: bootstrap(each, predicted, given, resamples=resamples, seed=seed) for name, each in metrics.items()}
     warnings = []
     for name, values in (("predicted scores", predicted), ("labels", given)):
@@ -134,8 +241,50 @@ def agreement(predicted: Sequence[float], given: Sequence[float], resamples: int
         "n": len(given),
         **{name: each.value for name, each in found.items()},
         "interval": {name: [each.low, each.high] for name, each in found.items()},
+        "threshold": {"above": threshold, "share_of_labels": float(np.mean(np.asarray(given) > threshold))},
         "warnings": warnings,
     }
+
+
+def _figures(
+    answers: Sequence[Answer],
+    records: Sequence[Record],
+    threshold: float,
+    resamples: int,
+    seed: int,
+    always: bool = False,
+) -> dict[str, Any]:
+    """Agreement as a whole and by category, and the distance of histograms where they are known.
+
+    ``always``: with the table of categories even where there is but one.
+    """
+    scores = [answer.result.score for answer in answers if answer.result]
+    predicted = [score.value for score in scores]
+    found = agreement(predicted, _given(records), resamples, seed, threshold)
+    rated = [i for i, record in enumerate(records) if record.histogram is not None]
+    if rated:
+        histograms = [list(records[i].histogram or ()) for i in rated]
+        found["emd"] = emd([scores[i].distribution for i in rated], histograms)
+    if always or len({record.group for record in records}) > 1:
+        found["per_category"] = _per_category(records, predicted, threshold)
+    return found
+
+
+def _kept(task: str, answers: Sequence[Answer], records: Sequence[Record]) -> dict[str, Any]:
+    """Each photo's line, to compare models by."""
+    pairs = zip(answers, _given(records), strict=True)
+    lines = [
+        prediction(task, answer.path, answer.sha256, answer.result.score.value, given)
+        for answer, given in pairs
+        if answer.result
+    ]
+    return {"predictions": lines}
+
+
+def _folder(path: str, root: str | Path) -> str:
+    """The folder below ``root`` that a photo stands in, "" for ``root`` itself or another place."""
+    parent = Path(path).parent
+    return parent.relative_to(root).as_posix().removeprefix(".") if parent.is_relative_to(root) else ""
 
 
 def _scale(scores: Sequence[float], scale: tuple[float, float] | None, labels: str | Path) -> tuple[dict, float, float]:
@@ -162,19 +311,22 @@ def _given(records: Sequence[Record]) -> list[float]:
     return [record.score for record in records if record.score is not None]
 
 
-def _per_scene(records: Sequence[Record], predicted: Sequence[float]) -> dict[str, dict[str, float]]:
+def _per_category(
+    records: Sequence[Record], predicted: Sequence[float], threshold: float
+) -> dict[str, dict[str, float]]:
     """Figures without intervals for each kind of photo, in order of name."""
     places: defaultdict[str, list[int]] = defaultdict(list)
     for i, record in enumerate(records):
         places[record.group or "unknown"].append(i)
     table = {}
-    for scene, rows in sorted(places.items()):
+    for kind, rows in sorted(places.items()):
         ours, theirs = [predicted[i] for i in rows], _given([records[i] for i in rows])
-        table[scene] = {
+        table[kind] = {
             "n": len(rows),
             "srcc": srcc(ours, theirs),
             "plcc": plcc(ours, theirs),
             "rmse": rmse(ours, theirs),
+            "accuracy": accuracy(ours, theirs, threshold),
             "bias": float(np.mean(ours) - np.mean(theirs)),
         }
     return table

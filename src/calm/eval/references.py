@@ -1,0 +1,267 @@
+"""Comments against what people wrote about the same photos, with stock pycocoevalcap and a wrong-photo control.
+
+Every reference of a photo counts, as in the COCO caption evaluation (Chen et al., arXiv 1504.00325): BLEU-1 … 4,
+METEOR, ROUGE-L, CIDEr and SPICE, each computed over all photos. Similar wording is mostly shared house style; therefore
+every figure stands beside the same one for the comments of other photos, and beside the difference photo by photo.
+
+The package is an optional one (``pip install 'calm-aesthetics[eval]'``). Its tokeniser, METEOR and SPICE are Java
+programs: without Java the words are split plainly, and those two are not computed. SPICE needs besides two files that
+its own code fetches from the network at first use (``stanford-corenlp-3.6.0.jar`` and its models, 0.4 GB); here nothing
+is fetched, and it is computed only where they lie in the package already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import re
+import shutil
+import subprocess
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calm.data.datasets.folder import locate
+from calm.data.record import Split, dataset
+from calm.errors import DataError, UsageError
+from calm.eval.metrics import RESAMPLES, bootstrap
+
+References = Mapping[str, Sequence[str]]
+"""What people wrote, by photo."""
+PER_PHOTO = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider", "spice")
+SPICE_PARTS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
+
+Scored = tuple[float, list[float]]
+"""A figure over all photos, and one a photo."""
+
+
+def need_pycocoevalcap() -> Path:
+    """Folder of the package. Raises :class:`UsageError` where it is not installed."""
+    found = importlib.util.find_spec("pycocoevalcap")
+    if found is None or not found.submodule_search_locations:
+        raise UsageError(
+            "expected the package pycocoevalcap, which compares comments with references, found none; "
+            "install it with: pip install 'calm-aesthetics[eval]'"
+        )
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def read_references(path: str | Path, photos: str | Path | None = None) -> dict[str, list[str]]:
+    """References from JSON lines ``{"path": …, "references": [text, …]}``, by the photo's file.
+
+    Args:
+        photos: folder that the paths are relative to; None for the folder of the file.
+
+    Raises:
+        DataError: for a file of another form, a photo named twice or not found, or one without any reference.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+        named = [(str(row["path"]), [" ".join(str(each).split()) for each in row["references"]]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f'expected JSON lines {{"path": …, "references": […]}} at {path}, found: {error!r}; correct the file'
+        ) from error
+    base = Path(photos) if photos else Path(path).parent
+    files = locate(base, [name for name, _ in named])
+    found: dict[str, list[str]] = {}
+    for name, texts in named:
+        texts = [text for text in texts if text]
+        file = files[name]
+        if file is None or not texts or str(file) in found:
+            what = "no such photo" if file is None else "no text" if not texts else "the photo a second time"
+            raise DataError(f"expected a photo below {base} and its references in {path}, found {what} for {name!r}")
+        found[str(file)] = texts
+    if not found:
+        raise DataError(f"expected at least one photo with references in {path}, found none; fill the file")
+    return found
+
+
+def dataset_references(name: str, root: str | Path, split: Split | None) -> tuple[dict[str, list[str]], str]:
+    """What people wrote about a data set's photos, and what that is: ``comments``, or ``captions`` where it has none.
+
+    Raises :class:`DataError` for a set or split without either.
+    """
+    records = dataset(name).records(root, split)
+    for kind in ("comments", "captions"):
+        found = {record.path: list(getattr(record, kind)) for record in records if getattr(record, kind)}
+        if found:
+            return found, kind
+    raise DataError(
+        f"expected comments or captions in {name}{f' ({split})' if split else ''} at {root}, found none; "
+        f"name a data set that has them, or give --references"
+    )
+
+
+def against_references(
+    texts: Sequence[str], references: Sequence[Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    """How like comments are to what people wrote.
+
+    Args:
+        texts: one comment a photo.
+        references: of the same photos, in the same order; at least one each.
+
+    Returns:
+        ``photos``, ``references`` (mean number a photo), ``tokenizer``, ``metrics`` (by name ``value``,
+        ``wrong_photo``: the same with the comment of another photo, each photo's drawn by ``seed``, ``gain``: mean
+        difference photo by photo of the figure of single photos, and its ``interval``) and ``not_computed`` (which are
+        missing, and why).
+
+    Raises:
+        UsageError: where pycocoevalcap is missing, or for fewer than two photos.
+    """
+    package = need_pycocoevalcap()
+    if len(texts) < 2 or len(texts) != len(references):
+        raise UsageError(
+            f"expected two photos or more with references, found {len(texts)} texts and {len(references)}; add photos"
+        )
+    java = shutil.which("java")
+    order = np.random.default_rng(seed).permutation(len(texts))
+    other = np.empty(len(texts), int)
+    other[order] = np.roll(order, 1)  # one cycle through all photos: nobody keeps the own comment
+    cut, tokenizer = _tokens([*([text] for text in texts), *references], package, java)
+    tokens, given = cut[: len(texts)], cut[len(texts) :]
+    metrics: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for names, compute in _metrics(package, java):
+        own = _quietly(compute, given, tokens)
+        wrong = own if isinstance(own, str) else _quietly(compute, given, [tokens[i] for i in other])
+        if isinstance(own, str) or isinstance(wrong, str):
+            missing |= dict.fromkeys(names, str(wrong))
+            continue
+        for name, (value, each), (control, beside) in zip(names, own, wrong, strict=True):
+            gain = bootstrap(_gap, each, beside, resamples=resamples, seed=seed)
+            metrics[name] = {
+                "value": value,
+                "wrong_photo": control,
+                "gain": gain.value,
+                "interval": [gain.low, gain.high],
+            }
+    return {
+        "photos": len(texts),
+        "references": float(np.mean([len(each) for each in references])),
+        "tokenizer": tokenizer,
+        "metrics": metrics,
+        "not_computed": missing,
+    }
+
+
+def plain_words(text: str) -> str:
+    """Lower case, without punctuation, words apart by one space: in place of the Penn treebank's tokeniser."""
+    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)*", text))
+
+
+def _tokens(rows: Sequence[Sequence[str]], package: Path, java: str | None) -> tuple[list[list[str]], str]:
+    """All texts in tokens that stand one space apart, and by what they were cut."""
+    texts = [" ".join(text.split()) for row in rows for text in row]
+    try:
+        cut, by = _treebank(texts, package, java), "PTBTokenizer of pycocoevalcap"
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        reason = " ".join(str(error).split())
+        cut = [plain_words(text) for text in texts]
+        by = f"plain words, for {reason}: figures are not comparable with those of the PTB tokeniser"
+    found = iter(cut)
+    return [[next(found) for _ in row] for row in rows], by
+
+
+def _treebank(texts: Sequence[str], package: Path, java: str | None) -> list[str]:
+    """Tokens by the Penn treebank's rules, lower case and without punctuation, as in the COCO caption evaluation."""
+    _need_java(java)
+    from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS, STANFORD_CORENLP_3_4_1_JAR
+
+    jar = str(package / "tokenizer" / STANFORD_CORENLP_3_4_1_JAR)
+    flags = ["-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-cp", jar]
+    command = [str(java), *flags, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
+    done = subprocess.run(command, input="\n".join([*texts, ""]).encode(), capture_output=True, check=True)
+    lines = done.stdout.decode().split("\n")[: len(texts)]
+    if len(lines) != len(texts):
+        raise ValueError(f"java cut {len(lines)} of {len(texts)} texts")
+    return [" ".join(word for word in line.split() if word not in PUNCTUATIONS) for line in lines]
+
+
+def _metrics(
+    package: Path, java: str | None
+) -> list[tuple[tuple[str, ...], Callable[[list[list[str]], list[list[str]]], list[Scored]]]]:
+    """What is computed: names, and a function of (references, comments) that gives one :data:`Scored` a name."""
+
+    def bleu(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
+        from pycocoevalcap.bleu.bleu import Bleu
+
+        values, each = Bleu(4).compute_score(dict(enumerate(given)), dict(enumerate(said)), verbose=0)
+        return [(float(value), [float(x) for x in row]) for value, row in zip(values, each, strict=True)]
+
+    def rouge(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
+        from pycocoevalcap.rouge.rouge import Rouge
+
+        return [_scored(Rouge().compute_score(dict(enumerate(given)), dict(enumerate(said))))]
+
+    def cider(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
+        from pycocoevalcap.cider.cider import Cider
+
+        return [_scored(Cider().compute_score(dict(enumerate(given)), dict(enumerate(said))))]
+
+    def meteor(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
+        _need_java(java)
+        from pycocoevalcap.meteor.meteor import Meteor
+
+        program = Meteor()
+        try:
+            return [_scored(program.compute_score(dict(enumerate(given)), dict(enumerate(said))))]
+        finally:
+            if program.lock.locked():  # it failed half-way; its destructor would wait for the lock for ever
+                program.lock.release()
+            program.meteor_p.kill()
+            program.meteor_p.wait()
+            for pipe in (program.meteor_p.stdin, program.meteor_p.stdout, program.meteor_p.stderr):
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def spice(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
+        _need_java(java)
+        missing = [name for name in SPICE_PARTS if not (package / "spice/lib" / name).is_file()]
+        if missing:
+            raise FileNotFoundError(f"{' and '.join(missing)} not found in spice/lib of pycocoevalcap")
+        from pycocoevalcap.spice.spice import Spice
+
+        value, each = Spice().compute_score(dict(enumerate(given)), dict(enumerate(said)))
+        return [(float(value), [float(row["All"]["f"]) for row in each])]
+
+    return [
+        (PER_PHOTO[:4], bleu),
+        (("meteor",), meteor),
+        (("rouge_l",), rouge),
+        (("cider",), cider),
+        (("spice",), spice),
+    ]
+
+
+def _quietly(
+    compute: Callable[[list[list[str]], list[list[str]]], list[Scored]], given: list[list[str]], said: list[list[str]]
+) -> list[Scored] | str:
+    """The figures, or on one line why there are none: a Java program that fails must not end the evaluation."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return compute(given, said)
+    except (OSError, ValueError, ArithmeticError, subprocess.SubprocessError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def _need_java(java: str | None) -> None:
+    if java is None:
+        raise FileNotFoundError("java not found")
+
+
+def _scored(found: tuple[Any, Any]) -> Scored:
+    return float(found[0]), [float(each) for each in found[1]]
+
+
+def _gap(own: np.ndarray, wrong: np.ndarray) -> float:
+    return float(np.mean(own - wrong))
