@@ -253,7 +253,9 @@ def write_meanings(model: Any, paths: Sequence[str], output: str | Path) -> None
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:
     """Path, SHA-256, and score and features of each photo; those that cannot be read are added to ``failed``."""
-    for answer in Engine(model).answers(list(paths), describe_task()):
+    from calm.eval.gather import progress
+
+    for answer in progress(Engine(model).answers(list(paths), describe_task()), "looking at photos", len(paths)):
         if answer.result is None or answer.sha256 is None:
             failed.append({"path": answer.path, "error": answer.error or "no reason given"})
         else:

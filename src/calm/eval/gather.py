@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,13 +120,27 @@ def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield list(items[start : start + size])
 
 
+PACE = 60.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
+
+
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a progress bar on stderr where that is a terminal."""
+    """The items, with a progress bar on stderr where that is a terminal, and else a line a minute."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(items, label, total=total, console=console, transient=True, disable=not console.is_terminal)
+    if console.is_terminal:
+        yield from track(items, label, total=total, console=console, transient=True)
+        return
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    told = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - told > PACE:
+            print(f"{label}: {done}" + (f"/{total}" if total else ""), file=sys.stderr, flush=True)
+            told = time.monotonic()
+        yield item
 
 
 def stamp(predictor: Model) -> dict[str, str]:
