@@ -56,7 +56,7 @@ def test_folded_norms_change_nothing(parts):
     pixels = torch.rand(3, 3, 56, 56)
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.config.image_mean, model.config.image_std))
     with torch.inference_mode():
-        told = model.pyramid._pooled((pixels - mean) / std)
+        told = model.pyramid.pooled((pixels - mean) / std)
         torch.testing.assert_close(told, plain(pixels * 2 - 1).pooler_output, atol=1e-4, rtol=1e-4)
         assert told.std(dim=0).max() > 1e-3
     assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in model.pyramid.modules())

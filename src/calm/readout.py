@@ -7,6 +7,9 @@ same pass (attention is causal, so the first position does not see it).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,6 +24,8 @@ MEND_QUESTION = "What should be changed?"
 """Canonical question of the suggestions; its answer begins with the letter of a class."""
 SCORES = torch.arange(1.0, 11.0)
 """The scores that a distribution is over."""
+LEVELS = ("bad", "poor", "fair", "good", "excellent")
+"""Words for fifths of the scale, the lowest first, after Q-Align (Wu et al., ICML 2024); for comparison."""
 LETTERS = tuple(chr(ord("A") + i) for i in range(len(CLASSES) + 1))
 """One letter for each of :data:`calm.types.CLASSES`, and the last for "nothing to mend"."""
 
@@ -49,6 +54,44 @@ def score_distribution(model: CalmForConditionalGeneration, chat: Chat, visual: 
     # Behind a "1" comes "0" (ten) or the point of a decimal (one and a bit).
     ten = first[:, :1] * choice(model, states[:, -1], [chat.token("0"), chat.token(".")]).exp()[:, :1]
     return torch.cat([first[:, :1] - ten, first[:, 1:], ten], dim=1)
+
+
+def level(score: float) -> str:
+    """The word of the fifth of 1–10 that a score lies in."""
+    return LEVELS[min(int((score - 1) / 9 * len(LEVELS)), len(LEVELS) - 1)]
+
+
+def level_scores(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor) -> Tensor:
+    """Scores of a model that answers by :func:`level`: (B,), 1–10, the mean of the middles of the fifths, weighted by
+    the probabilities of the words (Q-Align). A word is told by its first token.
+    """
+    states = hidden_states(model, chat, visual, SCORE_QUESTION)
+    first = [chat.tokenizer(word, add_special_tokens=False).input_ids[0] for word in LEVELS]
+    width = 9 / len(LEVELS)
+    middles = 1 + width * (torch.arange(len(LEVELS), device=visual.device) + 0.5)
+    return choice(model, states[:, -1], first).exp() @ middles
+
+
+def written_scores(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor, tokens: int = 4) -> Tensor:
+    """Scores that a model writes out, the likeliest token after the other: (B,), as :func:`read_numbers` reads them.
+    For comparison.
+    """
+    ids = torch.tensor([chat.prompt(SCORE_QUESTION)], device=visual.device).expand(len(visual), -1)
+    embeddings = splice(model.get_input_embeddings()(ids), ids, visual, model.config.image_token_id)
+    said, cache = [], None
+    for _ in range(tokens):
+        out = model.language_model.model(inputs_embeds=embeddings, past_key_values=cache, use_cache=True)
+        cache = out.past_key_values
+        said.append(model.get_output_embeddings()(out.last_hidden_state[:, -1]).argmax(dim=1))
+        embeddings = model.get_input_embeddings()(said[-1][:, None])
+    texts = chat.tokenizer.batch_decode(torch.stack(said, dim=1), skip_special_tokens=True)
+    return torch.tensor(read_numbers(texts))
+
+
+def read_numbers(texts: Sequence[str]) -> list[float]:
+    """The number that each text begins with, limited to 1–10; the middle of the scale where there is none."""
+    found = [re.match(r"\s*(\d+(?:\.\d+)?)", text) for text in texts]
+    return [min(max(float(each[1]), 1.0), 10.0) if each else 5.5 for each in found]
 
 
 def mend_probabilities(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor) -> Tensor:

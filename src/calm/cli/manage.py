@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from calm.cli.options import Formatted, Quiet, Verbose
+from calm.cli.plan import Gpus, Planned, Rate, Room, show
 from calm.cli.running import Talk
 from calm.output import CsvWriter, JsonlWriter
 
@@ -44,17 +46,27 @@ def train(
             show_default=False,
         ),
     ] = None,
+    plan: Planned = False,
+    gpus: Gpus = 1,
+    flops: Rate = 125.0,
+    memory: Room = 80.0,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe.
 
-    A run that was interrupted goes on where it stopped.
+    A run that was interrupted goes on where it stopped. Several processes share the work where Accelerate starts them:
+    accelerate launch --config_file recipes/accelerate/ddp.yaml -m calm.cli train RECIPE
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
+    if plan:
+        show(recipe, list(overrides or []), gpus, flops, memory)
+        return
     from calm.train.run import train as run
 
-    typer.echo(run(recipe, list(overrides or []), init, judge or []))
+    folder = run(recipe, list(overrides or []), init, judge or [])
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one talks
+        typer.echo(folder)
 
 
 def models(

@@ -1,6 +1,7 @@
 """What an edit is: a change of one attribute by a continuous strength, its words, and its remedy.
 
-A new attribute is one new file in this folder with one subclass of :class:`Edit`; nothing else has to change.
+A new edit is one new file in this folder with one subclass of :class:`Edit`. A new attribute also has its entries in
+:mod:`calm.types`, the vocabulary; a model that was trained before does not know it, and must be trained anew.
 Photos are float32 arrays (H, W, 3), sRGB (gamma-encoded), 0 … 1.
 """
 
@@ -67,7 +68,7 @@ class Phrases:
 class Edit(ABC):
     """One attribute.
 
-    Class attributes:
+    Attributes:
         attribute: its name in :data:`calm.types.DIRECTIONS`.
         order: where in a chain of edits it belongs.
         native: True when it can be learnt only from photos that still have their native pixels.

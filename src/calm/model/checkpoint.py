@@ -7,6 +7,7 @@ model stays small. A folder written by ``save_pretrained`` holds everything and 
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +17,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from calm.chat import TEMPLATE
-from calm.errors import WeightsError
+from calm.errors import ConfigError, WeightsError
 from calm.model.compact import pack, unpack
 from calm.model.configuration import CalmConfig
+from calm.model.encoder import check_frames
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.precision import fast_dtype
 from calm.model.weights import packaged_dir, quiet_transformers
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 TRAINED = "calm.safetensors"
+HEAD = "language_model.lm_head.weight"
+"""The language model's last layer; the same tensor as its word embeddings where they are tied."""
 
 
 def source_dir(source: str) -> str:
@@ -45,6 +49,59 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def part_config(source: str, shelf: Path | None = None) -> PreTrainedConfig:
+    """Configuration of the part behind a source, whatever else the model there has (CLIP and SigLIP have a text tower).
+
+    Args:
+        source: as :func:`source_dir` takes it.
+        shelf: folder of published configurations, ``OWNER--NAME/config.json`` for the hub id ``OWNER/NAME``, which are
+            read in place of the hub's where they are there: no network is needed.
+
+    Raises:
+        WeightsError: when there is none.
+    """
+    from transformers import AutoConfig
+
+    place = source_dir(source)
+    if shelf is not None and not Path(place).is_dir() and (shelf / place.replace("/", "--")).is_dir():
+        place = str(shelf / place.replace("/", "--"))
+    try:
+        return AutoConfig.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise _missing(source, error) from None
+
+
+def _missing(source: str, error: Exception) -> WeightsError:
+    cause = str(error).strip().splitlines()[0]
+    return WeightsError(
+        f"expected a transformers model at {source}, found none that can be read ({cause}); "
+        "name a hub id that can be reached, or a folder with config.json and weights, by model.vision=DIR or "
+        "model.text=DIR"
+    )
+
+
+def configure(vision: str, text: str, pyramid: str = "", shelf: Path | None = None, **settings: Any) -> CalmConfig:
+    """The configuration of a model around the parts behind these sources; see :func:`build` and :func:`part_config`."""
+    if settings.get("image_token_id", 0) is None:
+        raise ConfigError(
+            f"expected image_token to be a token of the tokenizer of {text}, found one that it does not have; name a "
+            "token that stands in no text, such as <|image_pad|> for Qwen or <|reserved_special_token_0|> for Llama 3"
+        )
+    seen = part_config(vision, shelf)
+    config = CalmConfig(
+        vision_config=getattr(seen, "vision_config", seen),
+        text_config=part_config(text, shelf),
+        vision_source=vision,
+        text_source=text,
+        pyramid_config=part_config(pyramid, shelf) if pyramid else None,
+        pyramid_source=pyramid,
+        **settings,
+    )
+    for part in filter(None, (config.vision_config, config.text_config, config.pyramid_config)):
+        part._name_or_path = ""  # a folder of this machine; the sources say where the weights come from
+    return config
+
+
 def build(
     vision: str, text: str, dtype: torch.dtype | None = None, pyramid: str = "", **settings: Any
 ) -> CalmForConditionalGeneration:
@@ -54,49 +111,83 @@ def build(
         vision, text: sources as :func:`source_dir` takes them.
         pyramid: source of a convolutional network beside the encoder (:mod:`calm.model.pyramid`), if wanted.
         dtype: of the frozen parts, what is fast here if None; what is trained stays float32.
-        settings: further fields of :class:`CalmConfig`.
-    """
-    from transformers import AutoConfig
+        settings: further fields of :class:`CalmConfig`; ``token_rms`` of 0 takes that of the word embeddings.
 
-    vision_config = AutoConfig.from_pretrained(source_dir(vision))
-    config = CalmConfig(
-        vision_config=getattr(vision_config, "vision_config", vision_config),
-        text_config=AutoConfig.from_pretrained(source_dir(text)),
-        vision_source=vision,
-        text_source=text,
-        pyramid_config=AutoConfig.from_pretrained(source_dir(pyramid)) if pyramid else None,
-        pyramid_source=pyramid,
-        **settings,
-    )
-    for part in filter(None, (config.vision_config, config.text_config, config.pyramid_config)):
-        part._name_or_path = ""  # a folder of this machine; the sources say where the weights come from
+    Raises:
+        WeightsError: when a source has nothing that can be read.
+        ConfigError: when the settings do not fit the parts.
+    """
+    config = configure(vision, text, pyramid, **settings)
     model = _assemble(config, dtype or fast_dtype())
+    if not config.token_rms:
+        model.set_token_rms(model.get_input_embeddings().weight.detach().float().square().mean().sqrt().item())
     if model.pyramid is not None:
         model.pyramid.begin(source_dir(pyramid))
         freeze_base(model)
     return model
 
 
+def skeleton(
+    vision: str, text: str, pyramid: str = "", shelf: Path | None = None, **settings: Any
+) -> CalmForConditionalGeneration:
+    """The model that :func:`build` makes, without any weights: the same classes on the meta device.
+
+    The frozen parts are bfloat16, as on a GPU. Arguments as of :func:`configure`.
+    """
+    quiet_transformers()
+    config = configure(vision, text, pyramid, shelf, **settings)
+    with torch.device("meta"):
+        model = CalmForConditionalGeneration(config)
+    model.vision.to(torch.bfloat16)
+    model.language_model.to(torch.bfloat16)
+    check_frames(model.vision.model, config.image_size)
+    freeze_base(model)
+    return model
+
+
+LARGE = 10**9
+"""Parameters from which a language model is not drawn at random before its weights are loaded."""
+
+
 def _assemble(config: CalmConfig, dtype: torch.dtype) -> CalmForConditionalGeneration:
     from transformers import AutoModel, AutoModelForCausalLM
 
     quiet_transformers()
-    adapters = config.vision_lora, config.text_lora
+    adapters, text = (config.vision_lora, config.text_lora), config.text_config
     config.vision_lora = config.text_lora = None
+    # What is drawn for a small one and thrown away stays: what the rest begins from follows from the same seed.
+    if (12 * text.num_hidden_layers * text.hidden_size + text.vocab_size) * text.hidden_size > LARGE:
+        config.text_config = _placeholder(text)
     model = CalmForConditionalGeneration(config)
-    vision = AutoModel.from_pretrained(source_dir(config.vision_source), dtype=dtype)
-    model.vision.model = getattr(vision, "vision_model", vision)
-    model.language_model = AutoModelForCausalLM.from_pretrained(source_dir(config.text_source), dtype=dtype)
+    config.text_config = text
+    try:
+        found = AutoModel.from_pretrained(source_dir(config.vision_source), dtype=dtype)
+        model.language_model = AutoModelForCausalLM.from_pretrained(source_dir(config.text_source), dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise _missing(f"{config.vision_source} and {config.text_source}", error) from None
+    model.vision.model = getattr(found, "vision_model", found)
+    check_frames(model.vision.model, config.image_size)
     config.vision_lora, config.text_lora = adapters
     model.add_adapters()
     freeze_base(model)
     return model
 
 
+def _placeholder(text: PreTrainedConfig) -> PreTrainedConfig:
+    """A language model of the same width with next to nothing in it, until the loaded one takes its place."""
+    small = copy.deepcopy(text)
+    small.update({"num_hidden_layers": 1, "vocab_size": 8, "intermediate_size": 8, "pad_token_id": None})
+    return small
+
+
 def freeze_base(model: CalmForConditionalGeneration) -> None:
-    """Encoder and language model stand still; adapters, alignment module and heads may learn (in float32)."""
+    """Encoder and language model stand still; adapters, alignment module and heads may learn (in float32).
+
+    With ``config.text_learns`` the language model's own weights may learn too.
+    """
+    still = ("vision.",) if model.config.text_learns else ("vision.", "language_model.")
     for name, parameter in model.named_parameters():
-        base = name.startswith(("vision.", "language_model.")) and "lora_" not in name
+        base = name.startswith(still) and "lora_" not in name
         parameter.requires_grad_(not base)
         if not base:
             parameter.data = parameter.data.float()
@@ -106,10 +197,13 @@ def freeze_base(model: CalmForConditionalGeneration) -> None:
 
 def trained_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor]:
     """Every tensor that training may change, by name."""
+    parts = ["mfam.", "heads.", "beliefs.", "pyramid.", "examples."]
+    tied = model.config.text_learns and model.config.text_config.tie_word_embeddings
     return {
         name: value.detach()
         for name, value in model.state_dict().items()
-        if name.startswith(("mfam.", "heads.", "beliefs.", "pyramid.", "examples.")) or "lora_" in name
+        if (name.startswith(tuple(parts + ["language_model."] * model.config.text_learns)) or "lora_" in name)
+        and not (tied and name == HEAD)
     }
 
 

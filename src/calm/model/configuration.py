@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
@@ -26,7 +27,8 @@ class CalmConfig(PretrainedConfig):
         low_layers, middle_layers, high_layers: encoder blocks that each Q-Former reads, 1 is the first. The
             thematic branch reads ``thematic_layer``. Crops are read by the low branch alone.
         low_queries, middle_queries, high_queries: tokens that each Q-Former gives.
-        thematic_grid: the thematic branch gives ``thematic_grid² + 1`` tokens.
+        thematic: whether there is a thematic branch (without: for the ablation).
+        thematic_grid: it gives ``thematic_grid² + 1`` tokens.
         pool: side of the square of patches averaged into one feature.
         measures: length of the vector of pixel measurements that the low and middle branches may read (shorter vectors
             are padded with zeros); 0 for none.
@@ -51,7 +53,8 @@ class CalmConfig(PretrainedConfig):
         examples: numbers that a rated photo has in a prompt of examples; 0: the model reads none (see
             :mod:`calm.model.examples`).
         token_rms: root mean square of a visual token, near that of the language model's word embeddings (0.13 in
-            SmolLM2). Fixed: were it learnt, the heads, blind to scale, would let it shrink.
+            SmolLM2; 0: as measured when the model is built). Fixed: were it learnt, the heads, blind to scale, would
+            let it shrink.
         head_hidden: width of the auxiliary heads' hidden layers.
         head_branches: branches whose tokens the heads of people's judgements (score, quality, emotions, content)
             read, by name; None for all.
@@ -71,6 +74,7 @@ class CalmConfig(PretrainedConfig):
         image_token_id: placeholder in the prompt, one for each visual token.
         vision_lora, text_lora: keyword arguments of ``peft.LoraConfig`` for adapters in encoder and language model,
             or None.
+        text_learns: the language model's own weights learn where it learns, not only adapters in it.
     """
 
     model_type = "calm"
@@ -92,6 +96,7 @@ class CalmConfig(PretrainedConfig):
         low_queries: int = 8,
         middle_queries: int = 8,
         high_queries: int = 8,
+        thematic: bool = True,
         thematic_grid: int = 4,
         pool: int = 2,
         measures: int = 0,
@@ -128,6 +133,7 @@ class CalmConfig(PretrainedConfig):
         image_token_id: int = 0,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
+        text_learns: bool = False,
         **kwargs: Any,
     ) -> None:
         self.vision_config: Any = _as_config(vision_config)
@@ -145,6 +151,7 @@ class CalmConfig(PretrainedConfig):
         self.low_queries = low_queries
         self.middle_queries = middle_queries
         self.high_queries = high_queries
+        self.thematic = thematic
         self.thematic_grid = thematic_grid
         self.pool = pool
         self.measures = measures
@@ -181,6 +188,7 @@ class CalmConfig(PretrainedConfig):
         self.image_token_id = image_token_id
         self.vision_lora = vision_lora
         self.text_lora = text_lora
+        self.text_learns = text_learns
         kwargs.setdefault("is_encoder_decoder", False)
         super().__init__(**kwargs)
         if self.looks[:1] != ["frame"] or set(self.looks) - set(LOOKS):
@@ -191,6 +199,13 @@ class CalmConfig(PretrainedConfig):
             depth = self.vision_config.num_hidden_layers
             if max(self.layers) > depth:
                 raise ConfigError(f"expected encoder layers up to {depth}, found {self.layers}; name blocks that exist")
+            if min(self.layers) < 1:
+                raise ConfigError(f"expected encoder layers from 1 on, found {self.layers}; 1 is the first block")
+            if self.vision_config.hidden_size % qformer_heads:
+                raise ConfigError(
+                    f"expected qformer_heads to divide the encoder's width {self.vision_config.hidden_size}, found "
+                    f"{qformer_heads}; choose a divisor"
+                )
             if self.adapted_branches is not None and self.vision_lora and not 0 < self.trunk < depth:
                 raise ConfigError(
                     f"expected adapters above a block that stands still where adapted_branches is given, found them "
@@ -210,7 +225,7 @@ class CalmConfig(PretrainedConfig):
     def branch_names(self) -> list[str]:
         """The branches that have tokens, in prompt order."""
         counts = {branch: getattr(self, f"{branch}_queries") for branch in BRANCHES}
-        counts |= {"thematic": 1, "statistics": self.statistics, "technique": self.technique}
+        counts |= {"thematic": int(self.thematic), "statistics": self.statistics, "technique": self.technique}
         return [branch for branch, count in counts.items() if count]
 
     @property
@@ -240,13 +255,18 @@ class CalmConfig(PretrainedConfig):
     @property
     def thematic_tokens(self) -> int:
         """Tokens of the thematic branch."""
-        return 1 + self.thematic_grid**2
+        return 1 + self.thematic_grid**2 if self.thematic else 0
 
     @property
     def visual_tokens(self) -> int:
         """Tokens of one photo in the prompt."""
-        queries = self.low_queries + self.middle_queries + self.high_queries
-        return queries + self.thematic_tokens + self.statistics + self.technique + self.beliefs
+        return self.tokens_of(None)
+
+    def tokens_of(self, branches: Sequence[str] | None) -> int:
+        """Tokens of one photo in a prompt that has these branches alone, all for None, and the beliefs in any case."""
+        counts = {branch: getattr(self, f"{branch}_queries") for branch in BRANCHES}
+        counts |= {"thematic": self.thematic_tokens, "statistics": self.statistics, "technique": self.technique}
+        return sum(n for name, n in counts.items() if branches is None or name in branches) + self.beliefs
 
     def get_text_config(self, *_args: Any, **_kwargs: Any) -> PretrainedConfig:
         """The language model's configuration, which generation asks for."""

@@ -262,6 +262,22 @@ def check_targets(part: nn.Module, targets: Sequence[str] | str | None) -> None:
             )
 
 
+def check_frames(model: nn.Module, size: int) -> None:
+    """Raise :class:`ConfigError` when an encoder does not take square frames of ``size`` pixels."""
+    takes = inspect.signature(model.forward).parameters
+    if "spatial_shapes" in takes:
+        raise ConfigError(
+            f"expected an encoder of square frames, found {type(model).__name__}, which wants patches of any aspect; "
+            "use one with a fixed size, such as google/siglip2-so400m-patch16-384"
+        )
+    # Encoders that can stretch their positions when asked do not do so unasked.
+    if "interpolate_pos_encoding" in takes and model.config.image_size != size:
+        raise ConfigError(
+            f"expected image_size: {model.config.image_size}, the frame that {type(model).__name__} was made for, "
+            f"found {size}; correct it in the recipe's config"
+        )
+
+
 @contextmanager
 def without_adapters(part: nn.Module) -> Iterator[None]:
     """Inside, the LoRA layers below ``part`` do as their base layers do."""

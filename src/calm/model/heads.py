@@ -50,7 +50,8 @@ class AuxiliaryHeads(nn.Module):
         super().__init__()
         width = self.width = config.text_config.hidden_size
         counts = config.low_queries, config.middle_queries, config.high_queries, config.statistics, config.technique
-        there = [name for name, count in zip(NAMES, counts, strict=True) if count] + ["summary", "thematic"]
+        there = [name for name, count in zip(NAMES, counts, strict=True) if count]
+        there += ["summary", "thematic"] if config.thematic else []
         self.parts = {"judged": _parts(config.head_branches, there), "edited": _parts(config.edit_branches, there)}
         self.hidden = nn.ModuleDict(
             {path: nn.Linear(len(parts) * width, config.head_hidden) for path, parts in self.parts.items()}

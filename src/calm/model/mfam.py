@@ -111,7 +111,8 @@ class Mfam(nn.Module):
             nn.init.zeros_(summary.weight)
             nn.init.zeros_(summary.bias)
         self.projections = nn.ModuleDict({b: nn.Linear(width, out) for b in self.qformers})
-        self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
+        if config.thematic:
+            self.thematic = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, out), nn.GELU(), nn.Linear(out, out))
         frame, crop = 3 * len(config.layers) * width, 3 * len(config.low_layers) * width
         drop = config.statistics_dropout
         if config.statistics:
@@ -175,7 +176,7 @@ class Mfam(nn.Module):
                 sequence = torch.cat([sequence, extra], dim=1)
                 mask = None if mask is None else F.pad(mask, (0, extra.shape[1]), value=True)
             tokens[branch] = self._sized(self.projections[branch](qformer(sequence, mask, summary)))
-        if branches is None or "thematic" in branches:
+        if self.config.thematic and (branches is None or "thematic" in branches):
             last = self.source("thematic", whole, adapted)[:, index[self.config.thematic_layer]]
             tokens["thematic"] = self._sized(self.thematic(self._thematic_grid(last)))
         for name in ("statistics", "technique"):

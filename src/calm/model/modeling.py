@@ -86,6 +86,13 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 check_targets(part, settings.get("target_modules"))
                 inject_adapter_in_model(LoraConfig(**settings), part)
 
+    def set_token_rms(self, value: float) -> None:
+        """Set the root mean square of every visual token; see :class:`CalmConfig`."""
+        self.config.token_rms = value
+        for part in (self.beliefs, self.examples):
+            if part is not None:
+                part.token_rms = value
+
     def merge_adapters(self) -> None:
         """Fold the adapters into the weights they adapt: the same function, fewer multiplications, no adapter left."""
         self.vision.fold(self._fork)
@@ -194,7 +201,7 @@ class CalmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         adapted: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Branch tokens from features; see :meth:`calm.model.mfam.Mfam.forward`. With them, ``beliefs``."""
-        dtype = self.mfam.thematic[1].weight.dtype
+        dtype = next(self.mfam.parameters()).dtype
         whole, crops, adapted = (None if each is None else each.to(dtype) for each in (whole, crops, adapted))
         tokens = self.mfam(whole, crops, crop_mask, measures, branches, adapted)
         if self.beliefs is not None:

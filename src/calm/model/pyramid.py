@@ -72,11 +72,11 @@ class Pyramid(nn.Module):
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Whole frames (B, 3, S, S), normalised for the encoder → (B, n) for each name of :data:`SAYS`."""
-        (told,) = in_chunks(lambda part: [self._pooled(part)], frames, self.chunk)
+        (told,) = in_chunks(lambda part: [self.pooled(part)], frames, self.chunk)
         told = F.dropout(told.to(self.out["score"].weight.dtype), self.dropout, self.training)
         return {name: head(told) for name, head in self.out.items()}
 
-    def _pooled(self, frames: Tensor) -> Tensor:
+    def pooled(self, frames: Tensor) -> Tensor:
         """(B, width), float32."""
         scale, shift = (frames.new_tensor(each).view(3, 1, 1) for each in (self.scale, self.shift))
         frames = frames * scale + shift

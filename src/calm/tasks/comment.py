@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from calm.data.measure import standardise
-from calm.data.record import dataset
 from calm.data.sample import Sample
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
@@ -13,7 +12,7 @@ from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.facts import FactsStore
 from calm.tasks.features import FrameFeatures
 from calm.tasks.opinions import Opinions
-from calm.tasks.photos import rated
+from calm.tasks.photos import rated_of
 from calm.words.compose import compose, compose_aspect
 from calm.words.facts import ASPECTS, Facts
 from calm.words.notes import noted
@@ -53,8 +52,7 @@ class CommentTask(Task):
 
     def __init__(self, context: Context, source: str = "para", split: str = "train", limit: int = 0) -> None:
         super().__init__(context)
-        records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
-        self.photos = rated(records)[: limit or None]
+        self.photos = rated_of(source, context.root / source, split)[: limit or None]
         self.frames = FrameFeatures(context, source)
         self.facts = FactsStore(context, source)
         self.opinions = Opinions((context.run or context.cache) / f"opinions-of-{source}.json")

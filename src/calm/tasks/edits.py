@@ -11,7 +11,7 @@ from calm.edits import Applied, advise, describe, untouched
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import LETTERS, MEND_QUESTION
 from calm.tasks.base import Context, Report, silent
-from calm.tasks.lessons import Labels, LessonsTask, build_lessons
+from calm.tasks.lessons import FreshLessons, Labels, LessonsTask, build_lessons
 from calm.types import CLASSES
 from calm.words.things import told
 
@@ -28,23 +28,35 @@ class EditsTask(LessonsTask):
     Lessons of ``sources`` that are not there yet are built.
 
     Args:
-        cached: ``finished`` features where the encoder stands still, ``started`` ones where its adapters learn.
+        cached: ``finished`` features where the encoder stands still, ``started`` ones where its adapters learn; empty:
+            every lesson is drawn anew from the photo each time, and nothing is kept.
     """
 
     name = "edits"
 
-    def __init__(self, context: Context, cached: Literal["started", "finished"] = "finished", **options: Any) -> None:
+    def __init__(
+        self, context: Context, cached: Literal["", "started", "finished"] = "finished", **options: Any
+    ) -> None:
         super().__init__(context, **options)
         self.cached = cached
+        self.fresh: FreshLessons | None = None
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
+        if not self.cached:
+            if self.fresh is None:
+                self.fresh = FreshLessons(self.context, self.sources, self.split)
+            self.keys = [key for key, _, _ in self.fresh.lessons][: self.limit or None]
+            return
         if self.sources:
             self.store.open(model)
             build_lessons(self.context, self.store, self.sources, model, report=report)
         self.choose(model, self.cached == "finished", report)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        sample, labels = self.store.read(self.keys[index], self.cached)
+        if self.fresh is not None:
+            sample, labels = self.fresh.read(index, rng)
+        else:
+            sample, labels = self.store.read(self.keys[index], self.cached)
         sample.targets = targets(labels)
         sample.question, sample.answer = exchange(labels, rng)
         return sample

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -25,12 +26,14 @@ from calm.data.subject import subject_cues
 from calm.data.views import make_views, normalise
 from calm.edits import Applied, make_lesson
 from calm.errors import ConfigError, DataError
+from calm.model.configuration import CalmConfig
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
 from calm.model.saliency import Saliency, same_encoder
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
+from calm.tasks.photos import split_of
 from calm.words.reading import read_frame
 
 SQUARE = ("exposure", "contrast", "saturation", "white_balance", "tilt", "vignetting", "colour_harmony")
@@ -97,8 +100,8 @@ class Labels:
 
     @property
     def split(self) -> str:
-        """One photo in twenty is for validation, with all its lessons."""
-        return "validation" if int(self.sha256[:8], 16) % 20 == 0 else "train"
+        """The part that its photo belongs to."""
+        return split_of(self.sha256)
 
 
 class LessonStore:
@@ -197,10 +200,15 @@ class LessonsTask(Task):
         limit: int = 0,
     ) -> None:
         super().__init__(context)
-        self.store = LessonStore(context, store)
+        self._named = store
         self.sources = [Source(**source) for source in sources or []]
         self.split, self.limit = split, limit
         self.keys: list[str] = []
+
+    @cached_property
+    def store(self) -> LessonStore:
+        """The encoded lessons."""
+        return LessonStore(self.context, self._named)
 
     def choose(self, model: CalmForConditionalGeneration, finish: bool, report: Report) -> None:
         """Open the store for a model, choose the keys, and ``finish`` their features."""
@@ -255,21 +263,8 @@ def build_lessons(
             found = subjects.of([pixels])[0]
         made = []
         for draw in source.numbers:
-            key = f"{sha}:{draw}"
             rng = np.random.default_rng([draw, int(sha[:12], 16)])
-            lesson = make_lesson(pixels, rng, attributes=source.chosen, saliency=found)
-            views = make_views(lesson.pixels, config.image_size)
-            labels = Labels(
-                key,
-                sha,
-                lesson.applied,
-                views.crop_mask[: config.crops].tolist(),
-                _rounded(measurements(lesson.pixels)),
-                _rounded(read_frame(lesson.pixels)),
-                (record.captions or (record.group,))[0],
-                source.native,
-            )
-            made.append((labels, np.concatenate([views.whole[None], views.crops[: config.crops]])))
+            made.append(draw_lesson(config, record, source, f"{sha}:{draw}", pixels, found, rng))
         return [item for item in made if item[0].key not in store]
 
     done, seen = 0, set()
@@ -292,6 +287,70 @@ def build_lessons(
             store.append(items, frames, crops.flatten(1, 2).float().numpy())
             done += len(part)
         report(done, total)
+
+
+def draw_lesson(
+    config: CalmConfig,
+    record: Record,
+    source: Source,
+    key: str,
+    pixels: np.ndarray,
+    saliency: np.ndarray | None,
+    rng: np.random.Generator,
+) -> tuple[Labels, np.ndarray]:
+    """One lesson on a photo (H, W, 3) uint8: its labels, and its views (1 + config.crops, S, S, 3) uint8.
+
+    Args:
+        key: ``sha256:draw`` of the photo.
+        saliency: of the photo, where it has native pixels; see :func:`calm.edits.make_lesson`.
+    """
+    lesson = make_lesson(pixels, rng, attributes=source.chosen, saliency=saliency)
+    views = make_views(lesson.pixels, config.image_size)
+    labels = Labels(
+        key,
+        key.split(":")[0],
+        lesson.applied,
+        views.crop_mask[: config.crops].tolist(),
+        _rounded(measurements(lesson.pixels)),
+        _rounded(read_frame(lesson.pixels)),
+        (record.captions or (record.group,))[0],
+        source.native,
+    )
+    return labels, np.concatenate([views.whole[None], views.crops[: config.crops]])
+
+
+class FreshLessons:
+    """Lessons that are drawn when they are read, and never kept: for sets too large to keep encoded.
+
+    Args:
+        split: ``train`` or ``validation``, by photo, as in a store.
+
+    Raises:
+        DataError: when there is no photo.
+    """
+
+    def __init__(self, context: Context, sources: Sequence[Source], split: str) -> None:
+        self.config = context.config
+        found = [(record, source) for source in sources for record in photos(context, source)]
+        hashes = hash_files([record.path for record, _ in found], label=str(context.root))
+        lessons = [(f"{hashes[r.path]}:{draw}", r, source) for r, source in found for draw in source.numbers]
+        self.lessons = [item for item in lessons if split_of(item[0]) == split]
+        if not self.lessons:
+            raise DataError(f"expected photos to draw lessons from below {context.root}, found none; give sources")
+        self.told = self.config.measures > len(MEASURE_NAMES)
+        needed = self.told or any(source.native for source in sources)
+        self.subjects = Saliency() if needed else None
+
+    def read(self, index: int, rng: np.random.Generator) -> tuple[Sample, Labels]:
+        """Views, measurements and labels of a new lesson on photo ``index``."""
+        key, record, source = self.lessons[index]
+        pixels = load_photo(record.path).pixels
+        found = self.subjects.of([pixels])[0] if source.native and self.subjects else None
+        labels, views = draw_lesson(self.config, record, source, key, pixels, found, rng)
+        if self.told and self.subjects:
+            labels = with_subject(labels, self.subjects.of([views[0]])[0], views[0])
+        measures = pad_measures(standardise(labels.measurements), self.config.measures)
+        return Sample(views=views, crop_mask=np.array(labels.crop_mask, bool), measures=measures), labels
 
 
 def with_subject(labels: Labels, saliency: np.ndarray, frame: np.ndarray) -> Labels:

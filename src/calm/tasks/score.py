@@ -9,14 +9,13 @@ from typing import Literal
 import numpy as np
 
 from calm.data.looks import look_at
-from calm.data.record import dataset
 from calm.data.sample import Sample
 from calm.model.heads import EMOTIONS
 from calm.model.modeling import CalmForConditionalGeneration
-from calm.readout import SCORE_QUESTION, soft_score
+from calm.readout import SCORE_QUESTION, level, soft_score
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
-from calm.tasks.photos import Rated, rated, read_whole
+from calm.tasks.photos import Rated, rated_of, read_whole
 
 
 class ScoreTask(Task):
@@ -29,6 +28,9 @@ class ScoreTask(Task):
         looks: ways to see a photo, of :data:`calm.data.looks.LOOKS`, one drawn anew in each epoch. A cache then holds
             every photo in each of them. Other splits see photos as they are.
         limit: use only that many photos, 0 for all (for cheap experiments).
+        drawn: take them by their hash, in place of the first.
+        answer: ``score``, whose digits are learnt as a soft distribution; for comparison, the same digits as mere
+            ``text``, or a ``level``: one of the words of :data:`calm.readout.LEVELS`.
     """
 
     name = "score"
@@ -41,10 +43,14 @@ class ScoreTask(Task):
         looks: Sequence[str] = ("frame",),
         split: str = "train",
         limit: int = 0,
+        drawn: bool = False,
+        answer: Literal["score", "text", "level"] = "score",
     ) -> None:
         super().__init__(context)
-        records = dataset(source).records(context.root / source, split)  # type: ignore[arg-type]
-        self.photos = rated(records)[: limit or None]
+        photos = rated_of(source, context.root / source, split)
+        if drawn:
+            photos.sort(key=lambda photo: photo.sha256)
+        self.photos, self.answer = photos[: limit or None], answer
         self.looks, self.cached = looks if split == "train" else ("frame",), cached
         self.frames = [FrameFeatures(context, source, name) for name in self.looks]
 
@@ -70,8 +76,8 @@ class ScoreTask(Task):
             whole = read_whole(photo.record.path, self.context.config.image_size)
             sample.views = look_at(whole, self.looks[drawn])[None]
         sample.question = SCORE_QUESTION
-        sample.answer = f"{photo.score:.1f}"
-        sample.distribution = sample.targets["score"]
+        sample.answer = level(photo.score) if self.answer == "level" else f"{photo.score:.1f}"
+        sample.distribution = sample.targets["score"] if self.answer == "score" else None
         return sample
 
 

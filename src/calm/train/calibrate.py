@@ -16,7 +16,7 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import mixed_precision
 from calm.readout import SCORES, mend_probabilities, score_distribution
 from calm.tasks.base import Task
-from calm.train.loop import encode_batch
+from calm.train.reading import encode_batch
 from calm.words.things import NAMES
 
 FALSE_ALARMS = 0.02

@@ -91,6 +91,22 @@ class Recipe(_Strict):
         default_factory=list, description="prefixes of matrices that the trained model keeps in eight bits on disk"
     )
     threads: int = Field(0, description="threads of the mathematics library; 0 leaves its default")
+    accumulate: int = Field(
+        1,
+        gt=0,
+        description="parts that a process reads its share of a batch in; more need less memory and more time, and give "
+        "the same gradient",
+    )
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto", description="number format of what is multiplied; auto: bf16 where the machine is faster with it"
+    )
+    checkpoint_activations: bool = Field(
+        False,
+        description="compute activations of encoder and language model again in the backward pass, to save memory",
+    )
+    trackers: list[str] = Field(
+        default_factory=list, description="trackers of Accelerate that get each step's figures, such as tensorboard"
+    )
 
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -104,16 +120,21 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         raise ConfigError(f"expected a recipe file, found none at {path}; the shipped ones are in recipes/")
     tree = yaml.safe_load(path.read_text())
     for override in overrides or []:
-        key, sign, value = override.partition("=")
-        if not sign:
-            raise ConfigError(f"expected key=value, found {override!r}; for example data.root=~/photos")
-        _assign(tree, key.split("."), yaml.safe_load(value), key)
+        assign(tree, override)
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigError(f"expected a valid recipe, found at {place}: {first['msg']}; see {path}") from None
+
+
+def assign(tree: Any, override: str) -> None:  # noqa: ANN401 - a YAML tree
+    """Apply one ``key=value`` to a tree in place. Raises :class:`ConfigError`."""
+    key, sign, value = override.partition("=")
+    if not sign:
+        raise ConfigError(f"expected key=value, found {override!r}; for example data.root=~/photos")
+    _assign(tree, key.split("."), yaml.safe_load(value), key)
 
 
 def _assign(tree: Any, keys: list[str], value: Any, whole: str) -> None:  # noqa: ANN401 - a YAML tree

@@ -21,16 +21,23 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.weights import cache_dir
 from calm.tasks.base import Context, Task, task_class
 from calm.train.calibrate import calibrate, calibrate_content, calibrate_scores, read_content, read_lessons, read_photos
+from calm.train.engine import Engine
 from calm.train.loop import Trainer
 from calm.train.recipe import ModelSpec, Recipe, Stage, load_recipe
 
 
-def new_model(spec: ModelSpec, seed: int) -> tuple[CalmForConditionalGeneration, Chat]:
-    """The untrained model of a recipe and its prompts; the same seed gives the same weights."""
+def new_model(
+    spec: ModelSpec, seed: int, dtype: torch.dtype | None = None
+) -> tuple[CalmForConditionalGeneration, Chat]:
+    """The untrained model of a recipe and its prompts; the same seed gives the same weights.
+
+    Args:
+        dtype: of the parts that stand still, what is fast here if None.
+    """
     tokenizer = load_tokenizer(spec.text)
     torch.manual_seed(seed)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.image_token)
-    model = build(spec.vision, spec.text, pyramid=spec.pyramid, image_token_id=image_token_id, **spec.config)
+    model = build(spec.vision, spec.text, dtype, spec.pyramid, image_token_id=image_token_id, **spec.config)
     return model, Chat(tokenizer, image_token_id, model.config.visual_tokens)
 
 
@@ -59,14 +66,21 @@ def train(
     spec = load_recipe(recipe, overrides)
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    model, chat = new_model(spec.model, spec.seed)
-    freeze_base(model)
-    if init:
-        load_trained(model, init)
+    engine = Engine.of(spec)
+    dtype = None if spec.precision == "auto" else engine.dtype
+
+    def begin() -> tuple[CalmForConditionalGeneration, Chat]:
+        model, chat = new_model(spec.model, spec.seed, dtype)
+        freeze_base(model)
+        if init:
+            load_trained(model, init)
+        return model, chat
+
+    model, chat = begin()
     context = Context(spec.data.root, spec.data.cache or cache_dir(), model.config, spec.output)
     made: dict[str, Task] = {}
 
-    def tasks(stage: Stage) -> list[Task]:
+    def tasks(stage: Stage, model: CalmForConditionalGeneration) -> list[Task]:
         chosen = []
         for task in stage.tasks:
             key = json.dumps([task.name, task.options], sort_keys=True)
@@ -82,21 +96,25 @@ def train(
 
     trainer = Trainer(
         model,
+        lambda: begin()[0],
         chat,
         spec.output,
         tasks,
         fingerprint(spec),
+        engine,
         seed=spec.seed,
         save_every=spec.save_every,
         validate=Validator(context, chat),
         report=Report(spec),
     )
-    trainer.run(spec.stages)
+    model = trainer.run(spec.stages)
     final = spec.output / "model"
-    save_trained(model, final, chat.tokenizer, torch.bfloat16, spec.compact)
-    if judges:
-        save_judge(judges, final / JUDGE)
-    _finish(final, spec, context, model, chat)
+    if engine.main:
+        save_trained(model, final, chat.tokenizer, torch.bfloat16, spec.compact)
+        if judges:
+            save_judge(judges, final / JUDGE)
+        _finish(final, spec, context, model, chat)
+    engine.finish()
     return final
 
 
@@ -156,7 +174,7 @@ class Report:
         self.recent.append(row)
         if len(self.recent) < self.every and "step" in row and row["step"] < self.steps[row["stage"]]:
             return
-        names = [n for n in row if "/" in n or n in ("gradient_norm",)]
+        names = [n for n in row if "/" in n and not n.startswith("rate/")] + ["gradient_norm"]
         means = {n: float(np.mean([r[n] for r in self.recent if n in r])) for n in names}
         pace = float(np.mean([r["seconds"] for r in self.recent]))
         left = (self.steps[row["stage"]] - row["step"]) * pace / 60

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from calm.errors import CheckpointError
-from calm.model.checkpoint import load_trained, trained_state
+from calm.model.checkpoint import load_trained
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.train.average import RunningMean
+from calm.train.engine import Engine, full, like
 
 STEPS = "steps"
 """Name of the count of averaged steps beside the means, which no parameter has."""
@@ -28,27 +30,37 @@ class Progress:
     recipe: str = ""
 
 
-def save(
-    folder: Path,
-    progress: Progress,
+Snapshot = dict[str, dict[str, Tensor]]
+"""Tensors by name, for each file of a checkpoint."""
+
+
+def snapshot(
+    engine: Engine,
     model: CalmForConditionalGeneration,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None = None,
     mean: RunningMean | None = None,
-) -> None:
+) -> Snapshot:
+    """Whole tensors of a run as it stands, on the CPU; where it is sharded, all processes must ask.
+
+    Args:
+        optimizer: its moments belong to the stage that is going on; None between stages.
+    """
+    taken = {"trained": engine.trained(model), "optimizer": engine.moments(model, optimizer) if optimizer else {}}
+    if mean:
+        taken["mean"] = {name: full(value) for name, value in mean.means.items()} | {STEPS: torch.tensor(mean.steps)}
+    return {
+        file: {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        for file, tensors in taken.items()
+    }
+
+
+def save(folder: Path, progress: Progress, taken: Snapshot) -> None:
     """Write a checkpoint beside the last one, then take its place."""
     scratch, final, old = folder / "checkpoint.new", folder / "checkpoint", folder / "checkpoint.old"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    save_file({n: v.contiguous() for n, v in trained_state(model).items()}, scratch / "trained.safetensors")
-    names = {id(p): n for n, p in model.named_parameters()}
-    moments = {
-        f"{names[id(p)]}|{key}": torch.as_tensor(value).contiguous()
-        for p, entry in optimizer.state.items()
-        for key, value in entry.items()
-    }
-    save_file(moments, scratch / "optimizer.safetensors")
-    if mean:
-        save_file(mean.means | {STEPS: torch.tensor(mean.steps)}, scratch / "mean.safetensors")
+    for name, tensors in taken.items():
+        save_file(tensors, scratch / f"{name}.safetensors")
     (scratch / "progress.json").write_text(json.dumps(asdict(progress)))
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
@@ -81,13 +93,11 @@ def restore_model(folder: Path, model: CalmForConditionalGeneration) -> None:
     load_trained(model, _existing(folder) / "trained.safetensors")
 
 
-def restore_optimizer(folder: Path, model: CalmForConditionalGeneration, optimizer: torch.optim.Optimizer) -> None:
+def restore_optimizer(
+    folder: Path, engine: Engine, model: CalmForConditionalGeneration, optimizer: torch.optim.Optimizer
+) -> None:
     """Put the checkpoint's moments into ``optimizer``."""
-    parameters = dict(model.named_parameters())
-    moments = load_file(_existing(folder) / "optimizer.safetensors")
-    for key, value in moments.items():
-        name, entry = key.rsplit("|", 1)
-        optimizer.state[parameters[name]][entry] = value
+    engine.restore_moments(load_file(_existing(folder) / "optimizer.safetensors"), model, optimizer)
 
 
 def restore_mean(folder: Path, mean: RunningMean | None) -> None:
@@ -95,7 +105,7 @@ def restore_mean(folder: Path, mean: RunningMean | None) -> None:
     if mean:
         means = load_file(_existing(folder) / "mean.safetensors")
         mean.steps = int(means.pop(STEPS))
-        mean.means = means
+        mean.means = {name: like(value, mean.parameters[name]) for name, value in means.items()}
 
 
 def _existing(folder: Path) -> Path:

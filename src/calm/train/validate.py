@@ -13,7 +13,7 @@ from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import mixed_precision
 from calm.readout import SCORES, score_distribution
 from calm.tasks.base import Context, Task, task_class
-from calm.train.loop import encode_batch, pyramid_outputs
+from calm.train.reading import encode_batch, pyramid_outputs
 from calm.train.recipe import Stage
 
 
