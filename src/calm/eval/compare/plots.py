@@ -1,0 +1,135 @@
+"""Pictures of a comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHOWN = 6
+"""Rows whose photos are shown one by one."""
+BINS = 10
+
+
+def draw(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Each picture with its title."""
+    rows = figures["rows"]
+    yield "Agreement with people, 95 % intervals", _bars(rows)
+    if any("gain" in row for row in rows.values()):
+        yield f"Difference to the row that each is compared with (mostly {figures['main']})", _gains(rows)
+    given = np.array(figures["given"])
+    best = sorted(rows, key=lambda name: -(rows[name]["srcc"] or 0))
+    chosen = [name for name in rows if name in ({figures["main"], *best[:SHOWN]})][:SHOWN]
+    said = {name: np.array(rows[name]["run"]["runs"][0]["predicted"]) for name in chosen}
+    yield "Scores by people and by the model", _grid(said, lambda axes, each: _scatter(axes, each, given))
+    yield "What is left over, by the people's score", _grid(said, lambda axes, each: _residuals(axes, each, given))
+    yield (
+        "Calibration: mean of the people's scores where a score is given",
+        _grid(said, lambda axes, each: _calibration(axes, each, given)),
+    )
+    curves = {name: row["run"]["runs"][0]["curve"] for name, row in rows.items()}
+    trained = {name: curve for name, curve in curves.items() if any("score/spoken" in point for point in curve)}
+    if trained:
+        yield "Training: loss of the spoken score", _curves(trained, "score/spoken")
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    """Figures to draw; what is undefined is not drawn."""
+    return [math.nan if value is None else value for value in values]
+
+
+def _bars(rows: Mapping[str, Any]) -> Figure:
+    figure = _figure(8, 0.8 + 0.32 * len(rows))
+    axes = figure.subplots()
+    for i, row in enumerate(rows.values()):
+        for metric, shift, colour in (("srcc", -0.12, "#2b6cb0"), ("plcc", 0.12, "#c05621")):
+            axes.plot(_numbers(row["interval"][metric]), [i + shift] * 2, color=colour, linewidth=2, alpha=0.5)
+            (value,) = _numbers([row[metric]])
+            axes.plot(value, i + shift, "o", color=colour, markersize=5, label=metric.upper() if not i else None)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _gains(rows: Mapping[str, Any]) -> Figure:
+    told = {name: row["gain"] for name, row in rows.items() if "gain" in row}
+    figure = _figure(8, 0.8 + 0.32 * len(told))
+    axes = figure.subplots()
+    for i, gain in enumerate(told.values()):
+        low, high = _numbers(gain["srcc"]["interval"])
+        sure = low > 0 or high < 0
+        axes.plot([low, high], [i, i], color="#2b6cb0" if sure else "#999999", linewidth=2)
+        axes.plot(
+            _numbers([gain["srcc"]["difference"]]), [i], "o", color="#2b6cb0" if sure else "#999999", markersize=5
+        )
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(told)), [f"{name} − {gain['over']}" for name, gain in told.items()])
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("SRCC; grey where the interval holds 0")
+    return figure
+
+
+def _grid(said: Mapping[str, np.ndarray], show: Any) -> Figure:  # noqa: ANN401 - a function of axes and scores
+    columns = min(3, len(said))
+    lines = -(-len(said) // columns)
+    figure = _figure(3.2 * columns, 3.0 * lines)
+    places = np.ravel(figure.subplots(lines, columns, squeeze=False))
+    for axes, (name, each) in zip(places, said.items(), strict=False):
+        show(axes, each)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7)
+    for axes in figure.axes[len(said) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _scatter(axes: Axes, said: np.ndarray, given: np.ndarray) -> None:
+    axes.scatter(given, said, s=3, alpha=0.3, linewidths=0)
+    low, high = min(given.min(), said.min()), max(given.max(), said.max())
+    axes.plot([low, high], [low, high], color="black", linewidth=0.8)
+    axes.set_xlabel("people", fontsize=8)
+    axes.set_ylabel("model", fontsize=8)
+
+
+def _residuals(axes: Axes, said: np.ndarray, given: np.ndarray) -> None:
+    axes.scatter(given, said - given, s=3, alpha=0.3, linewidths=0)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("people", fontsize=8)
+    axes.set_ylabel("model − people", fontsize=8)
+
+
+def _calibration(axes: Axes, said: np.ndarray, given: np.ndarray) -> None:
+    edges = np.quantile(said, np.linspace(0, 1, BINS + 1))
+    place = np.clip(np.searchsorted(edges, said, side="right") - 1, 0, BINS - 1)
+    there = [i for i in range(BINS) if (place == i).any()]
+    x = [said[place == i].mean() for i in there]
+    axes.plot(x, [given[place == i].mean() for i in there], marker="o", markersize=4)
+    axes.plot([min(x), max(x)], [min(x), max(x)], color="black", linewidth=0.8)
+    axes.set_xlabel("model", fontsize=8)
+    axes.set_ylabel("people", fontsize=8)
+
+
+def _curves(curves: Mapping[str, list[dict[str, float]]], name: str) -> Figure:
+    figure = _figure(8, 4)
+    axes = figure.subplots()
+    for row, curve in curves.items():
+        points = [(point["step"], point[name]) for point in curve if name in point]
+        axes.plot(*zip(*points, strict=True), label=row, linewidth=1)
+    axes.set(xlabel="step", ylabel=name)
+    axes.legend(frameon=False, fontsize=7, ncols=2)
+    return figure

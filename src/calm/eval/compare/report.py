@@ -1,0 +1,190 @@
+"""A comparison as text for people: Markdown, and one HTML page that holds its pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calm.eval.compare import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WORST = 12
+"""Photos that the main row is furthest from."""
+HEADER = ("row", "what it is", "SRCC", "95 %", "PLCC", "KRCC", "RMSE", "EMD", "SRCC less its reference's", "p")
+
+
+def table(figures: Mapping[str, Any]) -> list[list[str]]:
+    """Cells of a line for each row, in the order of the comparison."""
+    lines = []
+    for name, row in figures["rows"].items():
+        spread = ""
+        if seeds := row.get("seeds"):
+            spread = f" ({min(seeds['srcc']):.3f}–{max(seeds['srcc']):.3f} over {len(seeds['srcc'])} seeds)"
+        gain, sure = "", ""
+        if told := row.get("gain"):
+            g = told["srcc"]
+            gain = f"{_cell(g['difference'], '+.3f')} ({' – '.join(_cell(each, '+.3f') for each in g['interval'])})"
+            gain += "" if told["over"] == figures["main"] else f" over {told['over']}"
+            sure = _cell(g["p"])
+        what = row["title"] + ("" if row["budget"] == "shared" else f"; learnt from {row['budget']}")
+        lines.append(
+            [
+                name,
+                what,
+                _cell(row["srcc"]) + spread,
+                "–".join(_cell(each) for each in row["interval"]["srcc"]),
+                *(_cell(row[metric]) for metric in ("plcc", "krcc", "rmse", "emd")),
+                gain,
+                sure,
+            ]
+        )
+    return lines
+
+
+def _cell(value: float | None, form: str = ".3f") -> str:
+    """A figure; a dash where it is undefined."""
+    return "–" if value is None else format(value, form)
+
+
+def suggestions(figures: Mapping[str, Any]) -> list[list[str]]:
+    """Cells of a line for each row that says what to change."""
+    lines = []
+    for name, row in figures["rows"].items():
+        told = row["run"].get("suggestions")
+        if told:
+            visible, strong = told["visible"], told["strong"]
+            lines.append(
+                [
+                    name,
+                    *(_cell(each) for each in (visible["top1"], visible["top3"], strong["top1"])),
+                    str(visible["n"]),
+                ]
+            )
+    return lines
+
+
+def facts(figures: Mapping[str, Any]) -> list[str]:
+    """What all rows share, in sentences."""
+    photos = figures["photos"]
+    stages = []
+    for stage in figures["stages"]:
+        tasks = " and ".join(f"{count} {task}" for task, count in stage["tasks"].items())
+        stages.append(f"{stage['name']}: {stage['steps']} steps of {tasks}")
+    kind = "the official test" if figures["official"] else "part of the test, which is not official"
+    found = [
+        f"Measured on {photos.get('test', 0)} photos of {figures['source']} ({kind}), once for each row. Learnt from "
+        f"{photos.get('train', 0)} of its training photos, drawn by their hash; what is chosen (a penalty, an epoch) "
+        f"is chosen on {photos.get('validation', 0)} others.",
+        f"Rows that are trained by stages share this budget: {'; '.join(stages)}.",
+        "Intervals: percentiles of 1,000 bootstrap draws of the photos; differences and their p: paired bootstrap on "
+        "the same draws.",
+    ]
+    if figures["missing"]:
+        found.append(f"Not run yet: {', '.join(figures['missing'])}.")
+    return found
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """The tables and what they share."""
+    parts = [f"# {figures['title']}", *facts(figures), _pipes(HEADER, table(figures))]
+    if told := suggestions(figures):
+        head = ("row", "right edit first", "among first three", "strong edits, first", "edits")
+        parts += ["## Does it see what was done to a photo?", _pipes(head, told)]
+    parts += ["## Published by others", _published(figures)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _published(figures: Mapping[str, Any]) -> str:
+    lines = [[name, told] for name, told in figures["published"].items()]
+    told = _pipes(("model", "SRCC / PLCC, as published"), lines)
+    return told + "\n\nFrom their papers, not measured here; most learnt from all of the training photos."
+
+
+def _pipes(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows)
+
+
+def page(figures: Mapping[str, Any], photos: Mapping[str, str] | None = None) -> str:
+    """One self-contained HTML page.
+
+    Args:
+        photos: file of each test photo by the first digits of its hash, to show the worst cases as pictures; None to
+            name them only (data sets rarely allow their photos to be passed on).
+    """
+    body = [f"<h1>{html.escape(figures['title'])}</h1>", *(f"<p>{html.escape(each)}</p>" for each in facts(figures))]
+    body.append(_html_table(HEADER, table(figures)))
+    if told := suggestions(figures):
+        head = ("row", "right edit first", "among first three", "strong edits, first", "edits")
+        body += ["<h2>Does it see what was done to a photo?</h2>", _html_table(head, told)]
+    for title, figure in plots.draw(figures):
+        body += [f"<h2>{html.escape(title)}</h2>", f'<img alt="{html.escape(title)}" src="{_picture(figure)}">']
+    body += ["<h2>Where the main row is furthest from people</h2>", _worst(figures, photos)]
+    lines = [[name, told] for name, told in figures["published"].items()]
+    body += ["<h2>Published by others</h2>", _html_table(("model", "SRCC / PLCC, as published"), lines)]
+    body.append("<p>From their papers, not measured here; most learnt from all of the training photos.</p>")
+    return PAGE.format(title=html.escape(figures["title"]), body="\n".join(body))
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.2rem; margin-top: 2.2rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: .86rem; }}
+th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }}
+th {{ border-bottom: 2px solid #888; }}
+td:first-child {{ white-space: nowrap; font-weight: 600; }}
+img {{ max-width: 100%; height: auto; }}
+.cases {{ display: flex; flex-wrap: wrap; gap: 1rem; }} .cases figure {{ margin: 0; width: 10rem; font-size: .8rem; }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def _html_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _picture(figure: Figure) -> str:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _worst(figures: Mapping[str, Any], photos: Mapping[str, str] | None) -> str:
+    """The photos with the largest errors of the main row, or of the first row where that is not run yet."""
+    name = figures["main"] if figures["main"] in figures["rows"] else next(iter(figures["rows"]))
+    said, given = figures["rows"][name]["run"]["runs"][0]["predicted"], figures["given"]
+    order = sorted(range(len(given)), key=lambda i: -abs(said[i] - given[i]))[:WORST]
+    cases = []
+    for i in order:
+        sha256 = figures["hashes"][i]
+        told = f"{sha256}: people {given[i]:.2f}, {name} {said[i]:.2f}"
+        shown = f'<img alt="{sha256}" src="{_thumbnail(photos[sha256])}">' if photos and sha256 in photos else ""
+        cases.append(f"<figure>{shown}<figcaption>{html.escape(told)}</figcaption></figure>")
+    note = "" if photos else "<p>Named by the first digits of their SHA-256; with --pictures they are shown.</p>"
+    return f'{note}<div class="cases">{"".join(cases)}</div>'
+
+
+def _thumbnail(path: str | Path, size: int = 160) -> str:
+    import cv2
+
+    from calm.data.images import load_photo
+
+    pixels = load_photo(path).pixels
+    scale = size / max(pixels.shape[:2])
+    small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return "data:image/jpeg;base64," + base64.b64encode(coded.tobytes()).decode()

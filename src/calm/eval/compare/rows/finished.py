@@ -1,0 +1,33 @@
+"""A model that is finished already, such as ``calm-small``: it is asked, and learns nothing here."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calm.eval.compare.rows.base import Found, Place
+from calm.eval.compare.spec import Row
+
+
+def run(place: Place, row: Row, seed: int) -> Found:
+    """Scores of the test photos by the same engine as ``calm score``.
+
+    Raises:
+        DataError: for a model that was trained on test photos.
+    """
+    from calm.engine import score_task
+    from calm.eval.gather import ask, refuse_trained
+    from calm.predictor import Predictor
+
+    predictor = Predictor.load(row.folder)
+    paths = place.photos.test.paths
+    compared = refuse_trained(predictor, paths)
+    failed: list[dict[str, str]] = []
+    answers = {each.path: each.result for each in ask(predictor, paths, score_task(), "scoring", failed)}
+    scores = [result.score for path in paths if (result := answers[path])]
+    facts = {"model_sha256": predictor.sha256, "training_hashes_compared": compared}
+    return Found(
+        np.array([score.value for score in scores]),
+        facts,
+        distributions=np.array([score.distribution for score in scores]),
+        model=row.folder,
+    )
