@@ -1,5 +1,6 @@
 # make demo   set up, then score, comment on and suggest for the photo in examples/
 # make test   set up, then lint, format, types and tests
+# make docs   set up, then build the documentation into site/
 # make setup  only the environment in .venv
 # PYTHON=…    the interpreter to build it with (3.11 or later)
 
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.1
 	if $$each -c '$(SUITABLE)' 2>/dev/null; then echo $$each; break; fi; done)
 PHOTO ?= examples/coffee.jpg
 
-.PHONY: demo test setup clean
+.PHONY: demo test docs setup clean
 .DEFAULT_GOAL := demo
 
 setup: $(VENV)/.ready
@@ -40,5 +41,8 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
