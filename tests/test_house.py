@@ -133,14 +133,15 @@ def test_help_imports_nothing_heavy(arguments):
     assert done.stderr == "heavy:\n"
 
 
-def test_help_answers_in_half_a_second():
-    def seconds() -> float:
+def test_help_takes_little_longer_than_the_library_that_prints_it():
+    def seconds(*arguments: str) -> float:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "calm.cli", "--help"], capture_output=True, check=True)
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
         return time.perf_counter() - began
 
-    # The best of a few: the machine may be busy with something else.
-    assert min(seconds() for _ in range(5)) <= 0.5
+    # The best of a few, in turns: the machine may be busy with something else.
+    turns = [(seconds("-m", "calm.cli", "--help"), seconds("-c", "import typer")) for _ in range(5)]
+    assert min(own for own, _ in turns) <= 4 * min(other for _, other in turns)
 
 
 def test_importing_the_package_imports_nothing_heavy():

@@ -39,11 +39,9 @@ def run(place: Place, row: Row, seed: int) -> Found:
     tokenizer = load_tokenizer(model.config.text_source)
     chat = Chat(tokenizer, model.config.image_token_id, model.config.visual_tokens)
     predicted, heads, distributions = say(model, chat, place.photos.test, row.answer)
-    checked = say(model, chat, place.photos.validation, row.answer)[0]
     facts: dict[str, Any] = {
         "learnt_parameters": _learnt(folder),
         "heads_srcc": srcc(heads, place.photos.test.given),
-        "validation_srcc": srcc(checked, place.photos.validation.given),
     }
     return Found(predicted, facts, _curve(place), distributions, folder)
 
