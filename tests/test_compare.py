@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from calm.cli.app import app
 from calm.errors import ConfigError, DataError, UsageError
 from calm.eval.compare.rows.base import kind
-from calm.eval.compare.run import assemble, compare
+from calm.eval.compare.run import assemble, compare, write
 from calm.eval.compare.spec import load_comparison
 from calm.model.checkpoint import load_tokenizer
 from calm.readout import LEVELS, level, level_scores, read_numbers, written_scores
@@ -132,9 +132,13 @@ def test_a_finished_row_is_kept_and_a_changed_one_runs_again(recipe, figures, ca
 
 def test_results_carry_finished_rows_to_another_folder(recipe, figures, tmp_path):
     path = tmp_path / "results.json"
-    path.write_text(json.dumps(figures))
+    write(figures, path)
+    assert "given" not in json.loads(path.read_text()), "people's scores are not ours to pass on"
     found = compare(recipe, [f"output={tmp_path / 'elsewhere'}"], results=path, run=False, resamples=50)
     assert found["rows"] == figures["rows"] and found["missing"] == []
+    path.write_text(path.read_text().replace(figures["hashes"][0], "0" * 8))
+    with pytest.raises(DataError, match="found none with the hash 00000000"):
+        compare(recipe, results=path, run=False)
     nothing = compare(recipe, [f"output={tmp_path / 'elsewhere'}"], run=False)
     assert nothing["rows"] == {} and nothing["missing"] == list(figures["rows"])
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORST = 12
-"""Photos that the main row is furthest from."""
+"""Photos that are told as a row's worst."""
 HEADER = ("row", "what it is", "SRCC", "95 %", "PLCC", "KRCC", "RMSE", "EMD", "SRCC less its reference's", "p")
 
 
@@ -125,7 +125,8 @@ def page(figures: Mapping[str, Any], photos: Mapping[str, str] | None = None) ->
         body += ["<h2>Does it see what was done to a photo?</h2>", _html_table(head, told)]
     for title, figure in plots.draw(figures):
         body += [f"<h2>{html.escape(title)}</h2>", f'<img alt="{html.escape(title)}" src="{_picture(figure)}">']
-    body += ["<h2>Where the main row is furthest from people</h2>", _worst(figures, photos)]
+    shown = figures["main"] if figures["main"] in figures["rows"] else next(iter(figures["rows"]))
+    body += [f"<h2>Where {html.escape(shown)} is furthest from people</h2>", _worst(figures, shown, photos)]
     lines = [[name, told] for name, told in figures["published"].items()]
     body += ["<h2>Published by others</h2>", _html_table(("model", "SRCC / PLCC, as published"), lines)]
     body.append("<p>From their papers, not measured here; most learnt from all of the training photos.</p>")
@@ -163,9 +164,8 @@ def _picture(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _worst(figures: Mapping[str, Any], photos: Mapping[str, str] | None) -> str:
-    """The photos with the largest errors of the main row, or of the first row where that is not run yet."""
-    name = figures["main"] if figures["main"] in figures["rows"] else next(iter(figures["rows"]))
+def _worst(figures: Mapping[str, Any], name: str, photos: Mapping[str, str] | None) -> str:
+    """The photos with the largest errors of a row."""
     said, given = figures["rows"][name]["run"]["runs"][0]["predicted"], figures["given"]
     order = sorted(range(len(given)), key=lambda i: -abs(said[i] - given[i]))[:WORST]
     cases = []

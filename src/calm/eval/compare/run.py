@@ -22,6 +22,7 @@ from calm.eval.paired import paired_bootstrap
 
 if TYPE_CHECKING:
     from calm.tasks.base import Context
+    from calm.tasks.photos import Rated
 
 METRICS = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
 OFFICIAL_TEST = 3000
@@ -142,7 +143,7 @@ def _kept(spec: Comparison, results: str | Path | None) -> dict[str, dict[str, A
     earlier: Mapping[str, Any] = {}
     if results and Path(results).is_file():
         whole = json.loads(Path(results).read_text())
-        shared = {key: whole[key] for key in ("given", "hashes") if key in whole}
+        shared = {"hashes": whole["hashes"], "given": _given(spec, whole["hashes"])} if whole["rows"] else {}
         earlier = {name: each["run"] | shared for name, each in whole["rows"].items()}
     kept = {}
     for name in spec.rows:
@@ -151,6 +152,27 @@ def _kept(spec: Comparison, results: str | Path | None) -> dict[str, dict[str, A
         if found and found["fingerprint"] == spec.fingerprint(name):
             kept[name] = found
     return kept
+
+
+def _given(spec: Comparison, hashes: Sequence[str]) -> list[float]:
+    """People's scores of test photos, by the first digits of their hashes. Raises :class:`DataError` for an unknown
+    photo.
+    """
+    scores = {photo.sha256[:8]: photo.score for photo in _test(spec)}
+    unknown = [each for each in hashes if each not in scores]
+    if unknown:
+        raise DataError(
+            f"expected the test photos of {spec.source} that the results are of, found none with the hash "
+            f"{unknown[0]}; give the same data set, or no --output of an earlier run"
+        )
+    return [round(scores[each], 4) for each in hashes]
+
+
+def _test(spec: Comparison) -> list[Rated]:
+    from calm.data.record import dataset
+    from calm.tasks.photos import rated
+
+    return rated(dataset(spec.source).records(spec.data.root / spec.source, "test"))
 
 
 def digest(hashes: Sequence[str]) -> str:
@@ -214,16 +236,13 @@ def assemble(spec: Comparison, finished: Mapping[str, dict[str, Any]], resamples
 
 def test_files(path: str | Path, overrides: list[str] | None = None) -> dict[str, str]:
     """File of each test photo by the first eight digits of its SHA-256."""
-    from calm.data.record import dataset
-    from calm.tasks.photos import rated
-
-    spec = load_comparison(path, overrides)
-    photos = rated(dataset(spec.source).records(spec.data.root / spec.source, "test"))
-    return {photo.sha256[:8]: photo.record.path for photo in photos}
+    return {photo.sha256[:8]: photo.record.path for photo in _test(load_comparison(path, overrides))}
 
 
 def write(figures: Mapping[str, Any], path: str | Path, photos: Mapping[str, str] | None = None) -> None:
     """The figures as JSON, and beside them as Markdown and as one HTML page; each file is complete or absent.
+
+    People's scores of single photos are left out of the JSON: they are the data set's to give.
 
     Args:
         photos: see :func:`calm.eval.compare.report.page`.
@@ -232,7 +251,8 @@ def write(figures: Mapping[str, Any], path: str | Path, photos: Mapping[str, str
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    texts = {".json": json.dumps(figures, ensure_ascii=False) + "\n", ".md": markdown(figures)}
+    told = {key: value for key, value in figures.items() if key != "given"}
+    texts = {".json": json.dumps(told, ensure_ascii=False) + "\n", ".md": markdown(figures)}
     if figures["rows"]:
         texts[".html"] = page(figures, photos)
     for suffix, text in texts.items():
