@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -15,9 +14,6 @@ from calm.errors import DataError, UsageError
 from calm.eval import references, suites
 from calm.eval.references import against_references, dataset_references, plain_words, read_references
 
-installed = pytest.mark.skipif(
-    importlib.util.find_spec("pycocoevalcap") is None, reason="pycocoevalcap, the optional part [eval], is missing"
-)
 with_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
 
 TEXTS = ["a warm light on the harbour", "the cat has sharp eyes", "far too dark to see", "a tilted horizon at sea"]
@@ -34,7 +30,6 @@ def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(references.shutil, "which", lambda name: None)
 
 
-@installed
 def test_figures_are_those_of_pycocoevalcap_and_every_reference_counts(no_java: None) -> None:
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
@@ -50,7 +45,6 @@ def test_figures_are_those_of_pycocoevalcap_and_every_reference_counts(no_java: 
     assert first_only["rouge_l"]["value"] < found["rouge_l"]["value"]
 
 
-@installed
 def test_the_control_is_the_comment_of_another_photo(no_java: None) -> None:
     found = against_references(TEXTS, WRITTEN, resamples=100)["metrics"]
     for name in ("bleu_1", "rouge_l", "cider"):
@@ -62,7 +56,6 @@ def test_the_control_is_the_comment_of_another_photo(no_java: None) -> None:
     assert alike["rouge_l"]["gain"] == pytest.approx(0)
 
 
-@installed
 def test_without_java_the_words_are_split_plainly_and_two_figures_are_missing(no_java: None) -> None:
     found = against_references(TEXTS, WRITTEN, resamples=5)
     assert "java not found" in found["tokenizer"] and "not comparable" in found["tokenizer"]
@@ -71,7 +64,6 @@ def test_without_java_the_words_are_split_plainly_and_two_figures_are_missing(no
     assert (found["photos"], found["references"]) == (4, 7 / 4)
 
 
-@installed
 @with_java
 def test_with_java_the_tokeniser_is_pycocoevalcaps() -> None:
     texts = ["It's a café — “well lit”, isn't it? (Yes!) 3.5 stops", "", "Plain."]
@@ -80,7 +72,6 @@ def test_with_java_the_tokeniser_is_pycocoevalcaps() -> None:
     assert cut == [["it 's a café well lit is n't it -lrb- yes -rrb- 3.5 stops", "", "plain"]]
 
 
-@installed
 def test_a_java_that_fails_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "java"
     broken.write_text("#!/bin/sh\nexit 3\n")
@@ -98,7 +89,6 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         against_references(TEXTS, WRITTEN)
 
 
-@installed
 def test_one_photo_has_no_other(no_java: None) -> None:
     with pytest.raises(UsageError, match="two photos or more"):
         against_references(TEXTS[:1], WRITTEN[:1])
@@ -148,7 +138,6 @@ def test_a_data_set_gives_its_captions_or_says_that_it_has_none(tmp_path: Path) 
         dataset_references("para", para(tmp_path / "p"), None)
 
 
-@installed
 def test_comments_of_a_model_are_compared_with_what_people_wrote(no_java: None, tmp_path: Path) -> None:
     written = {}
     for i in range(6):

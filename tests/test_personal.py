@@ -201,6 +201,17 @@ def test_a_taste_learnt_from_others_needs_few_examples():
     assert fit["tastes"] > fit["others"] + 0.15 and fit["tastes"] > fit["residual-ridge"] + 0.03
 
 
+@pytest.mark.parametrize("kind", [Learnt, Others])
+def test_a_course_of_examples_is_learnt_as_each_beginning_is(kind):
+    features, ratings = people(12, 60)
+    shown, given = Shown(features, np.full(60, 5.0)), ratings[0]
+    prior = Prior.learn(shown, [(np.arange(60), each) for each in ratings[1:]])
+    followed = kind(prior).follow(shown[:20], given[:20], (0, 20, 5), shown[20:])
+    for k, said in zip((0, 20, 5), followed, strict=True):
+        assert np.allclose(said, kind(prior).learn(shown[:k], given[:k])(shown[20:]))
+    assert np.allclose(followed[0], followed[1]) == (kind is Others)
+
+
 def test_piaa_measures_every_learner_on_the_same_photos():
     ratings, index, shown = table()
     found = measure(ratings, index, shown, shots=(0, 5, 20), people=20, draws=2)

@@ -286,7 +286,6 @@ def test_each_step_says_how_fast_it_was(folder: Path) -> None:
     assert last["loss"] == pytest.approx(told, abs=1e-4)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the package tensorboard is not installed")
 def test_tensorboard_gets_every_step(folder: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -107,8 +107,17 @@ class Learnt(Learner):
         self.prior = prior
 
     def learn(self, photos: Shown, ratings: np.ndarray) -> Predict:
-        weights, _ = self.prior.person(self.prior.read(photos), ratings)
+        weights = self.weights(self.prior.read(photos), ratings)
         return lambda others: self.prior.predict(self.prior.read(others), weights)
+
+    def follow(self, photos: Shown, ratings: np.ndarray, shots: Sequence[int], others: Shown) -> list[np.ndarray]:
+        """As for every learner; each photo is read once."""
+        read, asked = self.prior.read(photos), self.prior.read(others)
+        return [self.prior.predict(asked, self.weights(read[:k], ratings[:k])) for k in shots]
+
+    def weights(self, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
+        """The person's weights after k ratings of photos, as the prior reads them."""
+        return self.prior.person(read, ratings)[0]
 
 
 class Others(Learnt):
@@ -116,5 +125,5 @@ class Others(Learnt):
 
     name = "others"
 
-    def learn(self, photos: Shown, ratings: np.ndarray) -> Predict:
-        return super().learn(photos[:0], ratings[:0])
+    def weights(self, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
+        return super().weights(read[:0], ratings[:0])

@@ -14,7 +14,7 @@ from calm.eval.compare.spec import Comparison
 from calm.eval.gather import batches, progress
 from calm.model.heads import HEADS
 from calm.tasks.base import Context
-from calm.tasks.score import ScoreTask
+from calm.tasks.score import ScoreTask, targets
 
 if TYPE_CHECKING:
     from calm.model.modeling import CalmForConditionalGeneration
@@ -53,7 +53,7 @@ class Part:
     @property
     def wanted(self) -> np.ndarray:
         """(n, 10) the same as the soft distributions that models learn."""
-        return np.stack([self.task.sample(i, np.random.default_rng(0)).targets["score"] for i in range(len(self))])
+        return np.stack([targets(photo)["score"] for photo in self.task.photos])
 
     def batches(self, label: str, size: int = BATCH) -> Iterator[Batch]:
         """The photos' features in order, with progress."""
@@ -70,6 +70,31 @@ class Part:
             summarise(batch.features.float()).numpy() for batch in self.batches("pooling") if batch.features is not None
         ]
         return np.concatenate(found)
+
+    @cached_property
+    def nima(self) -> tuple[np.ndarray, np.ndarray]:
+        """What idealo's NIMA says: pooled features (n, 1024), and its own distributions (n, 10)."""
+        import torch
+        from transformers import AutoConfig
+
+        from calm.data.views import normalise
+        from calm.model.checkpoint import source_dir
+        from calm.model.configuration import CalmConfig
+        from calm.model.pyramid import Pyramid
+        from calm.tasks.photos import read_whole
+
+        source = source_dir("packaged:nima")
+        config = CalmConfig(pyramid_config=AutoConfig.from_pretrained(source))
+        pyramid = Pyramid(config)
+        pyramid.begin(source)
+        pyramid.eval()
+        features, said = [], []
+        for paths in progress(list(batches(self.paths, 32)), "NIMA"):
+            frames = normalise(np.stack([read_whole(path) for path in paths]), config.image_mean, config.image_std)
+            with torch.inference_mode():
+                features.append(pyramid.pooled(frames))
+                said.append(pyramid.out["score"](features[-1]).softmax(dim=1))
+        return torch.cat(features).numpy(), torch.cat(said).numpy()
 
 
 @dataclass
