@@ -109,8 +109,9 @@ def test_para_drops_leaks_and_keeps_test_attributes_out_of_training(tmp_path: Pa
     night = by_name["iaa_pub90_.jpg"]
     assert (night.split, night.group, night.attributes) == ("test", "night scene", None)
     assert night.histogram == pytest.approx(ten_bins([1], [to_ten(3.5)]))
+    assert (night.raters, night.spread) == (10, 0.0)
     one = by_name["iaa_pub1_.jpg"]
-    assert one.split in ("train", "validation")
+    assert one.raters is None and one.split in ("train", "validation")
     assert one.score == pytest.approx(1.0)
     assert by_name["iaa_pub11_.jpg"].score == pytest.approx(1 + 1.0 * 9 / 4)
     assert one.emotions == {name: i for i, name in enumerate(EMOTIONS)}

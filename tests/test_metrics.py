@@ -70,6 +70,23 @@ def test_emd_is_the_wasserstein_distance_over_the_number_of_scores() -> None:
     assert metrics.emd([1, 0, 0, 0], [0, 0, 0, 1]) == pytest.approx(math.sqrt(3 / 4))
 
 
+@pytest.mark.parametrize("count", [3, 12])
+def test_a_panel_is_worth_its_size(count: int) -> None:
+    rng = np.random.default_rng(2)
+    liked = rng.normal(5, 1.2, 6000)
+    votes = liked[:, None] + rng.normal(0, 1.5, (6000, 20 + count))
+    means, spreads = votes[:, :20].mean(axis=1), votes[:, :20].std(axis=1, ddof=1)
+    others = metrics.plcc(votes[:, 20:].mean(axis=1), means)
+    found = metrics.panel(others, means, spreads, np.full(6000, 20))
+    assert found.worth == pytest.approx(count, rel=0.1) and found.raters == 20
+    assert found.ceiling == pytest.approx(metrics.plcc(liked, means), abs=0.01)
+    assert found.reliability == pytest.approx(found.ceiling**2)
+    assert metrics.panel(0.999, means, spreads, np.full(6000, 20)).worth == math.inf
+    assert math.isnan(metrics.panel(-0.2, means, spreads, np.full(6000, 20)).worth)
+    chance = metrics.panel(0.5, np.full(50, 5.0), np.ones(50), np.full(50, 20))
+    assert chance.reliability == chance.ceiling == 0 and math.isnan(chance.worth)
+
+
 @pytest.mark.parametrize("bad", [[[0.5, 0.6]], [[1.2, -0.2]], [[math.nan, 1.0]]])
 def test_emd_wants_shares(bad: list[list[float]]) -> None:
     with pytest.raises(DataError, match="shares that sum to 1"):

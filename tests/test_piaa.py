@@ -12,7 +12,7 @@ import pytest
 from doubles import BrightModel
 
 from calm.data.ratings import read_ratings
-from calm.errors import DataError
+from calm.errors import DataError, UsageError
 from calm.eval.suites import eval_piaa
 
 
@@ -42,6 +42,13 @@ def test_personal_scores_find_out_who_likes_it_dark(folder):
     assert warm["ridge"]["srcc"] > 0.9 and warm["tastes"]["srcc"] > 0.9
     assert warm["tastes"]["gain"] == pytest.approx(warm["tastes"]["srcc"] - warm["generic"]["srcc"])
     assert found["model"] == "bright"
+
+
+def test_only_the_learners_that_are_asked_for_are_measured(folder):
+    found = eval_piaa(BrightModel(), folder, folder / "ratings.csv", people=4, draws=1, only=["tastes"])
+    assert list(found["shots"]["10"]) == ["generic", "tastes"]
+    with pytest.raises(UsageError, match="found in-context"):
+        eval_piaa(BrightModel(), folder, folder / "ratings.csv", people=4, draws=1, only=["in-context"])
 
 
 def test_photos_that_are_gone_are_told_and_left_out(folder, tmp_path):

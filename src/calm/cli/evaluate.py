@@ -262,6 +262,14 @@ def piaa(
             show_default=False,
         ),
     ] = None,
+    learner: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learner",
+            help="Measure only this one beside the general score; may be repeated. [default: all]",
+            show_default=False,
+        ),
+    ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
@@ -290,7 +298,7 @@ def piaa(
     tested = [name.strip() for name in names if name.strip()] if test_people else None
     settings: dict[str, Any] = {"shots": wanted, "people": people, "draws": draws, "seed": seed, "tested": tested}
     readers = [open_reader(each, predictor) for each in reader or []]
-    figures = eval_piaa(predictor, images, ratings, **settings, readers=readers)
+    figures = eval_piaa(predictor, images, ratings, **settings, readers=readers, only=learner)
     if plots:
         from calm.eval.plots import plot_piaa
 

@@ -50,6 +50,8 @@ class Record:
         split: the part of the data set, or None where it has none.
         group: the kind of photo in plain words (its class or scene); "" where it is not known.
         histogram: share of raters at each score 1, 2, … 10; 10 numbers that sum to 1.
+        spread: standard deviation of single people's scores, in points of 1–10 (n − 1 in the denominator).
+        raters: how many people scored the photo.
         sha256: of the file's bytes, where the data set had to know it anyway.
         comments: what people said about it as a photo: its merits, faults, craft.
         turns: a conversation about it, in order.
@@ -63,6 +65,8 @@ class Record:
     split: Split | None = None
     group: str = ""
     histogram: tuple[float, ...] | None = None
+    spread: float | None = None
+    raters: int | None = None
     sha256: str | None = None
     comments: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()

@@ -110,6 +110,44 @@ def emd(predicted: ArrayLike, given: ArrayLike, power: float = 2.0) -> float:
     return float(np.mean(np.mean(gap**power, axis=1) ** (1 / power)))
 
 
+@dataclass(frozen=True)
+class Panel:
+    """What people's disagreement allows, from the one-way analysis of variance of their scores (Shrout and Fleiss,
+    Psychological Bulletin 1979, case 1).
+
+    Attributes:
+        raters: people a photo, on average.
+        reliability: share of the variance of mean scores that other people would repeat, 0–1.
+        ceiling: PLCC that a perfect predictor would have with these means.
+        worth: how many people's mean would agree with the means as well as the predictions do; infinite above the
+            ceiling, nan without a positive PLCC.
+    """
+
+    raters: float
+    reliability: float
+    ceiling: float
+    worth: float
+
+
+def panel(agreement: float, means: ArrayLike, spreads: ArrayLike, raters: ArrayLike) -> Panel:
+    """Set an agreement beside that of people with each other.
+
+    Args:
+        agreement: PLCC of the predictions with the means.
+        means, spreads, raters: (n,) of each photo, mean and standard deviation (n − 1) of single people's scores, and
+            their number. Where people agree no more than by chance, reliability and ceiling are 0.
+    """
+    mean, spread, count = (np.asarray(each, float) for each in (means, spreads, raters))
+    within, noise = float(np.square(spread).mean()), float((np.square(spread) / count).mean())
+    between = float(mean.var()) - noise
+    if between <= 0:
+        return Panel(float(count.mean()), 0.0, 0.0, math.nan)
+    reliability = between / (between + noise)
+    shared = agreement**2 / reliability if agreement > 0 else math.nan
+    worth = math.inf if shared >= 1 else within / between * shared / (1 - shared)
+    return Panel(float(count.mean()), reliability, reliability**0.5, worth)
+
+
 def bootstrap(
     metric: Metric, predicted: ArrayLike, given: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:

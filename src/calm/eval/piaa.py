@@ -20,7 +20,7 @@ import numpy as np
 from calm.data.ratings import read_ratings
 from calm.data.record import Rating
 from calm.engine import Model, describe_task
-from calm.errors import DataError
+from calm.errors import DataError, UsageError
 from calm.eval.gather import ask, plain, progress, refuse_trained, stamp
 from calm.eval.metrics import srcc
 from calm.personal.folds import apart, folds
@@ -47,6 +47,7 @@ def eval_piaa(
     scale: tuple[float, float] | None = None,
     tested: Collection[str] | None = None,
     readers: Sequence[InContext] = (),
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
 
@@ -58,8 +59,10 @@ def eval_piaa(
             table in turn.
         readers: of examples, each taught on some people and photos; of every part the first is measured that knows none
             of its photos. Where a part has none, in-context learning is left out.
+        only: names of the learners to measure beside the general score; None for all that can be.
 
     Raises:
+        UsageError: for a learner that is not among those that can be measured here.
         DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
     """
     given, missing = read_ratings(ratings, images, scale)
@@ -77,6 +80,7 @@ def eval_piaa(
         seed=seed,
         tested=tested,
         also=lambda part: [*also, *unseen(readers, [hashes[path] for path in part.paths])],
+        only=only,
     )
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
     return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
@@ -122,6 +126,7 @@ def measure(
     seed: int = 0,
     tested: Collection[str] | None = None,
     also: Callable[[Part], Sequence[Learner]] = lambda _: (),
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Figures of every learner on the same draws.
 
@@ -132,6 +137,7 @@ def measure(
         shots: numbers of examples.
         people: drawn at random of those with enough ratings that are not all alike.
         also: further learners for the part that is tested; those that some part lacks are left out.
+        only: names of the learners to measure beside the general score; None for all.
 
     Returns:
         ``shots`` (for each number of examples, for each learner ``srcc``, ``stderr``, and ``gain`` over the general
@@ -140,6 +146,7 @@ def measure(
         and ``ceiling`` (SRCC with the mean of all other people's ratings of the very same photos).
 
     Raises:
+        UsageError: for a learner that is not there.
         DataError: where nobody rated enough photos.
     """
     parts = [
@@ -158,6 +165,10 @@ def measure(
     chosen = [fit[i] for i in rng.permutation(len(fit))[:people]]
     learners = {i: [*_learners(parts, i), *also(parts[i])] for i in sorted({i for i, _ in chosen})}
     everywhere = set.intersection(*({one.name for one in each} for each in learners.values()))
+    if only is not None:
+        if lacking := sorted(set(only) - everywhere):
+            raise UsageError(f"expected learners among {', '.join(sorted(everywhere))}, found {', '.join(lacking)}")
+        everywhere &= {General.name, *only}
     learners = {i: [one for one in each if one.name in everywhere] for i, each in learners.items()}
     names = [one.name for one in learners[chosen[0][0]]]
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}

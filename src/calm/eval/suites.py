@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from calm.eval.metrics import (
     emd,
     krcc,
     mae,
+    panel,
     plcc,
     rmse,
     srcc,
@@ -140,8 +142,9 @@ def eval_dataset(
         threshold: as in :func:`eval_scores`; None for 5 where the set is published on 1–10, 5.5 elsewhere.
 
     Returns:
-        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, and ``seen_in_training``: how many
-        of the photos the model was trained on (None where it does not say); more than 0 only in a part for training.
+        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``people`` where their number and
+        spread are (:class:`calm.eval.metrics.Panel`), and ``seen_in_training``: how many of the photos the model was
+        trained on (None where it does not say); more than 0 only in a part for training.
 
     Raises:
         UsageError: for an unknown data set.
@@ -193,8 +196,9 @@ def eval_para(
         limit: only the first photos of the test, for a quick look; the result then says that it is not official.
 
     Returns:
-        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``per_scene`` (in place of
-        ``per_category``) and ``protocol`` (how the photos were split and what was left out of training).
+        as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``people`` (how far they agree,
+        :class:`calm.eval.metrics.Panel`), ``per_scene`` (in place of ``per_category``) and ``protocol`` (how the photos
+        were split and what was left out of training).
 
     Raises:
         DataError: for missing files, or for a predictor that was trained on test photos.
@@ -265,6 +269,9 @@ def _figures(
     if rated:
         histograms = [list(records[i].histogram or ()) for i in rated]
         found["emd"] = emd([scores[i].distribution for i in rated], histograms)
+    people = [(record.score, record.spread, record.raters) for record in records]
+    if all(None not in each for each in people) and len(people) > 2:
+        found["people"] = asdict(panel(found["plcc"], *zip(*people, strict=True)))
     if always or len({record.group for record in records}) > 1:
         found["per_category"] = _per_category(records, predicted, threshold)
     return found

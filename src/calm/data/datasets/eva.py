@@ -12,6 +12,7 @@ passed the publisher's filter are not listed. :meth:`Eva.ratings` gives every si
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,8 @@ class Eva(TableSet):
                     for name, values in zip(ATTRIBUTES.values(), rated, strict=True)
                 },
                 histogram=ten_bins([1.0] * len(mapped), mapped),
+                raters=len(mapped),
+                spread=statistics.stdev(mapped) if len(mapped) > 1 else None,
             )
 
     def ratings(self, root: str | Path) -> list[Rating]:

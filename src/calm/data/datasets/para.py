@@ -20,6 +20,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from calm.data.hashes import hash_files
 from calm.data.record import DataSet, Rating, Record, Split, read_table, ten_bins, to_ten
@@ -129,6 +132,7 @@ class Para(DataSet):
                 emotions=emotions,
                 group=_scene(row),
                 histogram=_histogram(row),
+                **_raters(row),
                 sha256=digest[name],
             )
             if name in test_rows:
@@ -251,6 +255,18 @@ def _histogram(row: dict[str, str]) -> tuple[float, ...] | None:
     if "aestheticScore_1.0" not in row:
         return None
     return ten_bins([float(row[f"aestheticScore_{level}"]) for level in LEVELS], [to_ten(level) for level in LEVELS])
+
+
+def _raters(row: dict[str, str]) -> dict[str, Any]:
+    """``raters`` and ``spread`` (on 1–10) from the counts of a test photo; nothing where there are none."""
+    if "aestheticScore_1.0" not in row:
+        return {}
+    counts = np.array([float(row[f"aestheticScore_{level}"]) for level in LEVELS])
+    total, scores = counts.sum(), np.array([to_ten(level) for level in LEVELS])
+    if total < 2 or (counts % 1).any():  # shares instead of counts
+        return {}
+    squared = counts @ np.square(scores - counts @ scores / total)
+    return {"raters": int(total), "spread": float(np.sqrt(squared / (total - 1)))}
 
 
 def _scene(row: dict[str, str]) -> str:
