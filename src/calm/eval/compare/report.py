@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WORST = 12
 """Photos that are told as a row's worst."""
+SUGGESTED = ("row", "right edit first", "95 %", "among first three", "strong edits, first", "amount error", "edits")
 HEADER = ("row", "what it is", "SRCC", "95 %", "PLCC", "KRCC", "RMSE", "EMD", "SRCC less its reference's", "p")
 
 
@@ -62,7 +63,9 @@ def suggestions(figures: Mapping[str, Any]) -> list[list[str]]:
             lines.append(
                 [
                     name,
-                    *(_cell(each) for each in (visible["top1"], visible["top3"], strong["top1"])),
+                    _cell(visible["top1"]),
+                    "–".join(_cell(each) for each in visible["top1_interval"]),
+                    *(_cell(each) for each in (visible["top3"], strong["top1"], visible["amount_error"])),
                     str(visible["n"]),
                 ]
             )
@@ -94,8 +97,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
     """The tables and what they share."""
     parts = [f"# {figures['title']}", *facts(figures), _pipes(HEADER, table(figures))]
     if told := suggestions(figures):
-        head = ("row", "right edit first", "among first three", "strong edits, first", "edits")
-        parts += ["## Does it see what was done to a photo?", _pipes(head, told)]
+        parts += ["## Does it see what was done to a photo?", _pipes(SUGGESTED, told)]
     parts += ["## Published by others", _published(figures)]
     return "\n\n".join(parts) + "\n"
 
@@ -121,8 +123,7 @@ def page(figures: Mapping[str, Any], photos: Mapping[str, str] | None = None) ->
     body = [f"<h1>{html.escape(figures['title'])}</h1>", *(f"<p>{html.escape(each)}</p>" for each in facts(figures))]
     body.append(_html_table(HEADER, table(figures)))
     if told := suggestions(figures):
-        head = ("row", "right edit first", "among first three", "strong edits, first", "edits")
-        body += ["<h2>Does it see what was done to a photo?</h2>", _html_table(head, told)]
+        body += ["<h2>Does it see what was done to a photo?</h2>", _html_table(SUGGESTED, told)]
     for title, figure in plots.draw(figures):
         body += [f"<h2>{html.escape(title)}</h2>", f'<img alt="{html.escape(title)}" src="{_picture(figure)}">']
     shown = figures["main"] if figures["main"] in figures["rows"] else next(iter(figures["rows"]))

@@ -34,7 +34,7 @@ def run(place: Place, row: Row, seed: int) -> Found:
     path = place.folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe(place, row, seed), sort_keys=False))
     folder = train(path)
-    model = load(folder, torch.float32).eval().requires_grad_(False)
+    model = load(folder).eval().requires_grad_(False)
     model.merge_adapters()
     tokenizer = load_tokenizer(model.config.text_source)
     chat = Chat(tokenizer, model.config.image_token_id, model.config.visual_tokens)
@@ -72,20 +72,26 @@ def recipe(place: Place, row: Row, seed: int) -> dict[str, Any]:
 def say(
     model: CalmForConditionalGeneration, chat: Chat, part: Part, answer: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Scores by the language model, scores by the heads, and distributions where the read-out is one."""
+    """Scores by the language model, scores by the heads, and distributions where the read-out is one.
+
+    In the number format that is fast on the machine, as while training.
+    """
     from calm.model.modeling import join
+    from calm.model.precision import mixed_precision
     from calm.train.reading import encode_batch
 
     said, heads, spread = [], [], []
     for batch in part.batches("reading"):
-        tokens = encode_batch(model, batch, keep_encoder=True)
-        heads.append(model.heads(tokens)["score"].softmax(dim=1) @ SCORES)
-        visual = join(tokens)
-        if answer == "score":
-            spread.append(score_distribution(model, chat, visual))
-            said.append(spread[-1] @ SCORES)
-        else:
-            said.append((level_scores if answer == "level" else written_scores)(model, chat, visual))
+        with mixed_precision():
+            tokens = encode_batch(model, batch, keep_encoder=True)
+            heads.append(model.heads(tokens)["score"].float().softmax(dim=1) @ SCORES)
+            visual = join(tokens)
+            if answer == "score":
+                spread.append(score_distribution(model, chat, visual).float())
+                said.append(spread[-1] @ SCORES)
+            else:
+                read = level_scores if answer == "level" else written_scores
+                said.append(read(model, chat, visual).float())
     distributions = torch.cat(spread).numpy() if spread else None
     return torch.cat(said).numpy(), torch.cat(heads).numpy(), distributions
 
