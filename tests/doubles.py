@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from calm.data.images import Photo
-from calm.types import LEVELS, UNITS, Aspect, Comment, Score, Suggestion
+from calm.types import LEAST, LEVELS, MOST, UNITS, Aspect, Comment, Score, Suggestion
 
 POISON = 7
 """A photo all of this value makes the model fail, and with it any batch that holds one."""
@@ -40,8 +40,11 @@ class BrightModel:
         self.aspects.append(aspects)
         return [(score, self._comment(score)) for score in self.score(photos)]
 
-    def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
-        return [(score, self._suggest(score)) for score in self.score(photos)]
+    def suggest(
+        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+    ) -> list[tuple[Score, list[Suggestion]]]:
+        told = [(score, self._suggest(score)) for score in self.score(photos)]
+        return [(score, [each for each in some if each.confidence >= least][:most]) for score, some in told]
 
     def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]:
         return [(score, np.array([score.value - 5.5, 1.0])) for score in self.score(photos)]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from calm.data.images import Photo
-from calm.types import CLASSES, LEVELS, UNITS, Aspect, Comment, Score, Suggestion
+from calm.types import CLASSES, LEAST, LEVELS, MOST, UNITS, Aspect, Comment, Score, Suggestion
 
 N = len(CLASSES)
 
@@ -48,7 +48,9 @@ class Lightmeter:
             row[0 if mean < 110 else 1 if mean > 145 else N] = 1.0
         return table / table.sum(1, keepdims=True)
 
-    def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
+    def suggest(
+        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+    ) -> list[tuple[Score, list[Suggestion]]]:
         found = []
         for score, row in zip(self.score(photos), self.edit_probabilities(photos), strict=True):
             said = []
@@ -56,7 +58,7 @@ class Lightmeter:
                 attribute, direction = CLASSES[row.argmax()]
                 level, unit = LEVELS[attribute], UNITS[attribute]
                 said = [Suggestion(level, attribute, direction, 1.0, unit, self.confidence, "x")]
-            found.append((score, said))
+            found.append((score, [each for each in said if each.confidence >= least][:most]))
         return found
 
     def encoder_only(self, photos: list[Photo]) -> None:

@@ -29,6 +29,8 @@ def test_one_photo_gives_one_result_and_a_list_gives_a_list(path):
     assert judge.comment([path], aspects=["light"])[0].aspects[0].aspect == "light"
     assert [each.attribute for each in judge.suggest(path)] == ["exposure", "clutter"]
     assert judge.suggest([path]) == [judge.suggest(path)]
+    assert [each.attribute for each in judge.suggest(path, least=0.7)] == ["exposure"]
+    assert [each.attribute for each in judge.suggest(path, most=1)] == ["exposure"]
 
 
 def test_a_path_an_image_and_an_array_are_the_same_photo(path):

@@ -14,7 +14,7 @@ from calm.edits import edits, render
 from calm.errors import DataError
 from calm.eval import remedies, suites
 from calm.model.weights import file_sha256
-from calm.types import LEVELS, UNITS, Score, Suggestion
+from calm.types import LEAST, LEVELS, MOST, UNITS, Score, Suggestion
 
 
 def tell(attribute: str, direction: str, amount: float | None) -> Suggestion:
@@ -29,7 +29,9 @@ class Moderate(Lightmeter):
     def value(self, photo: Photo) -> float:
         return 10 - 9 * abs(float(photo.pixels.mean()) - 127) / 128
 
-    def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
+    def suggest(
+        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+    ) -> list[tuple[Score, list[Suggestion]]]:
         found = []
         for score, photo in zip(self.score(photos), photos, strict=True):
             dark = (photo.pixels.mean() < 127) != self.contrary

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 from calm.catalogue import terms_to_tell
 from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
 from calm.errors import PhotoError, UsageError
-from calm.types import Comment, Score, Suggestion
+from calm.types import LEAST, MOST, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,12 +145,19 @@ class Calm:
         return comments if isinstance(photo, list | tuple) else comments[0]
 
     @overload
-    def suggest(self, photo: Photos) -> list[list[Suggestion]]: ...
+    def suggest(self, photo: Photos, least: float = LEAST, most: int = MOST) -> list[list[Suggestion]]: ...
     @overload
-    def suggest(self, photo: PhotoLike) -> list[Suggestion]: ...
-    def suggest(self, photo: PhotoLike | Photos) -> list[Suggestion] | list[list[Suggestion]]:
-        """What to change, best first; an empty list when there is nothing to mend."""
-        results = [list(result.suggestions or ()) for result in self._ask(photo, suggest_task())]
+    def suggest(self, photo: PhotoLike, least: float = LEAST, most: int = MOST) -> list[Suggestion]: ...
+    def suggest(
+        self, photo: PhotoLike | Photos, least: float = LEAST, most: int = MOST
+    ) -> list[Suggestion] | list[list[Suggestion]]:
+        """What to change, best first; an empty list when there is nothing to mend.
+
+        Args:
+            least: confidence (0–1) from which a suggestion is made; lower to be told of slighter doubts too.
+            most: suggestions for a photo, at most.
+        """
+        results = [list(result.suggestions or ()) for result in self._ask(photo, suggest_task(least, most))]
         return results if isinstance(photo, list | tuple) else results[0]
 
     def _ask(self, photo: PhotoLike | Photos, task: Task) -> list[Result]:

@@ -35,7 +35,7 @@ from calm.model.weights import folder_sha256
 from calm.observer import Observer
 from calm.readout import SCORE_QUESTION, mend_probabilities
 from calm.speaking import SeededChoice
-from calm.types import CLASSES, Comment, Score, Suggestion
+from calm.types import CLASSES, LEAST, MOST, Comment, Score, Suggestion
 from calm.words.facts import Facts, doubted
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ class Predictor:
 
     @torch.inference_mode()
     def suggest(
-        self, photos: Sequence[Photo], least: float = 0.3, most: int = 3
+        self, photos: Sequence[Photo], least: float = LEAST, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
         """A score and the suggestions of confidence ≥ ``least`` for each photo, best first, ``most`` at most."""
         seen = self.look(photos)

@@ -7,6 +7,8 @@ from typing import Literal
 
 Level = Literal["low", "middle", "high"]
 SCALE = "1-10"
+LEAST, MOST = 0.3, 3
+"""Confidence from which a suggestion is made, and how many are made about a photo, unless asked for others."""
 
 LEVELS: dict[str, Level] = {
     "exposure": "low",

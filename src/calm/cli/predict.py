@@ -24,6 +24,7 @@ from calm.cli.options import (
 )
 from calm.cli.running import Run, Talk, find, leave, open_model, open_profile
 from calm.output import Format, TaskName, check_choice, open_sink
+from calm.types import LEAST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,13 @@ def suggest(
             show_default=False,
         ),
     ] = None,
+    least: Annotated[
+        float,
+        typer.Option(
+            "--least", min=0, max=1, help="Confidence from which to suggest; lower to be told of slighter doubts too."
+        ),
+    ] = LEAST,
+    most: Annotated[int, typer.Option("--most", min=1, help="Suggestions for a photo, at most.")] = MOST,
     format: Formatted = None,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -124,7 +132,7 @@ def suggest(
     from calm.engine import suggest_task
 
     options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
-    _run("suggest", suggest_task(), paths, options, apply)
+    _run("suggest", suggest_task(least, most), paths, options, apply)
 
 
 @dataclass(frozen=True)

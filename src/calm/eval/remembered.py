@@ -35,7 +35,7 @@ import calm
 from calm.engine import Model
 from calm.errors import UsageError
 from calm.model.weights import cache_dir
-from calm.types import Aspect, Comment, Score, Suggestion
+from calm.types import LEAST, MOST, Aspect, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     from calm.data.images import Photo
@@ -153,9 +153,15 @@ class Remembering:
 
         return self._of("comment", {"aspects": aspects}, photos, ask, _pair_out, _comment)
 
-    def suggest(self, photos: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
+    def suggest(
+        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+    ) -> list[tuple[Score, list[Suggestion]]]:
         """As the model's."""
-        return self._of("suggest", {}, photos, self._model.suggest, _suggested_out, _suggested)
+
+        def ask(some: list[Photo]) -> list[tuple[Score, list[Suggestion]]]:
+            return self._model.suggest(some, least, most)
+
+        return self._of("suggest", {"least": least, "most": most}, photos, ask, _suggested_out, _suggested)
 
     def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]:
         """As the model's; features are kept as they are, bit by bit."""
