@@ -45,6 +45,7 @@ def reader(source) -> ExampleReader:
     examples = Examples(WIDTH, language_model.config.hidden_size, 0.13)
     for parameter in (examples.heard, examples.said, examples.bias):
         torch.nn.init.normal_(parameter, 0, 0.1)
+    torch.nn.init.ones_(examples.gate)
     return ExampleReader(language_model, examples.requires_grad_(False), Chat(tokenizer, 3, 4))
 
 
@@ -84,6 +85,25 @@ def test_a_rating_between_two_digits_is_a_mixture_of_their_tokens(reader):
     assert torch.allclose(token[1], 0.75 * token[0] + 0.25 * token[2], atol=1e-6)
     assert torch.equal(token[3], token[4]), "ratings end at 10"
     assert torch.allclose(token[5], digits[0] + reader.examples.heard[0])
+
+
+def test_a_new_reader_says_what_tastes_say(source):
+    language_model = AutoModelForCausalLM.from_pretrained(source).eval()
+    reader = ExampleReader(
+        language_model, Examples(WIDTH, language_model.config.hidden_size, 0.13), Chat(load_tokenizer(source), 3, 4)
+    )
+    photos, ratings = rated(7)
+    photos[:, -2], photos[:, -1] = torch.linspace(-1.5, 1.5, 7), 0.4
+    said = reader.rate(reader.remember(photos[:3], ratings[:3]), photos[3:])
+    means = said @ torch.arange(1.0, 11.0)
+    assert torch.allclose(means, 6.0 + photos[3:, -2], atol=0.1), "the verdict, whatever was rated"
+    sure = photos.clone()
+    sure[:, -1] = 0.0
+    spread = (said * (torch.arange(1.0, 11.0) - means[:, None]) ** 2).sum(dim=1)
+    narrow = reader.rate(reader.remember(sure[:3], ratings[:3]), sure[3:])
+    assert ((narrow * (torch.arange(1.0, 11.0) - means[:, None]) ** 2).sum(dim=1) < spread).all()
+    reader.logits(photos[None], ratings[None]).square().sum().backward()
+    assert reader.examples.gate.grad, "what the language model reads beyond it can be learnt"
 
 
 def test_losses_fall_to_what_certainty_leaves():

@@ -41,9 +41,12 @@ def hidden_states(
 
 
 def choice(model: CalmForConditionalGeneration, states: Tensor, tokens: list[int]) -> Tensor:
-    """Log-probabilities of ``tokens`` among themselves at each state: (B, D) → (B, len(tokens)), float32."""
+    """Log-probabilities of ``tokens`` among themselves at each state: (B, D) → (B, len(tokens)), float32, whatever
+    format the model runs in.
+    """
     weight = model.get_output_embeddings().weight[tokens]
-    return (states.float() @ weight.float().T).log_softmax(dim=1)
+    with torch.autocast(states.device.type, enabled=False):
+        return (states.float() @ weight.float().T).log_softmax(dim=1)
 
 
 def score_distribution(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor) -> Tensor:
@@ -69,7 +72,7 @@ def level_scores(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor
     first = [chat.tokenizer(word, add_special_tokens=False).input_ids[0] for word in LEVELS]
     width = 9 / len(LEVELS)
     middles = 1 + width * (torch.arange(len(LEVELS), device=visual.device) + 0.5)
-    return choice(model, states[:, -1], first).exp() @ middles
+    return (choice(model, states[:, -1], first).exp() * middles).sum(dim=1)
 
 
 def written_scores(model: CalmForConditionalGeneration, chat: Chat, visual: Tensor, tokens: int = 4) -> Tensor:

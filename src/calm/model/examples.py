@@ -5,6 +5,11 @@ a hundred examples are two hundred tokens. After each photo the language model s
 distribution over ten ratings. Every photo of a sequence is such a question, so that one pass over n ratings teaches
 with n − 1 and fewer examples at once; and examples are encoded once, for all photos that are asked about afterwards.
 
+Among a photo's numbers is what a linear model of tastes makes of the examples before it, a mean and a standard
+deviation. The distribution begins as that verdict, a normal density; the language model adds to its logits what it
+reads beyond it, through a gate that is closed before training. A reader that has to say again what it was told loses
+some of it, most where there are few examples (docs/lab.md, 56).
+
 Untrained, language models are poor at this; they are taught on the ratings of many people (meta-learning by sequences:
 Brown et al., NeurIPS 2020, section 2; for regression: Garg et al., NeurIPS 2022).
 """
@@ -37,13 +42,16 @@ RATINGS = 10
 """Whole ratings, 1 … 10."""
 HIDDEN = 256
 """Width of the layer between a photo's numbers and its token."""
+LEVEL, NOISE = 6.0, 1.5
+"""Before training: the mean rating of all people, and the standard deviation of a rating about what tastes say."""
 
 
 class Examples(nn.Module):
     """Numbers of photos, and ratings, as tokens; and ratings read from what the language model makes of them.
 
     Args:
-        width: numbers of a photo, each of about unit size.
+        width: numbers of a photo, each of about unit size; the last two are the verdict of the tastes: mean, from the
+            mean rating of all people, and standard deviation, in points.
         size: width of the language model, D.
         token_rms: root mean square of a photo's token.
     """
@@ -56,6 +64,9 @@ class Examples(nn.Module):
         self.heard = nn.Parameter(torch.zeros(RATINGS, size))
         self.said = nn.Parameter(torch.zeros(RATINGS, size))
         self.bias = nn.Parameter(torch.zeros(RATINGS))
+        self.gate = nn.Parameter(torch.zeros(()))
+        self.level = nn.Parameter(torch.tensor(LEVEL))
+        self.noise = nn.Parameter(torch.tensor(NOISE).log())
 
     def photos(self, told: Tensor) -> Tensor:
         """Tokens of photos: (…, width) → (…, D)."""
@@ -74,9 +85,22 @@ class Examples(nn.Module):
         index = below.long() - 1
         return table[index] * (1 - share) + table[index + 1] * share
 
-    def logits(self, states: Tensor, digits: Tensor) -> Tensor:
-        """Of the ratings 1 … 10: (…, D) → (…, 10); ``digits``: (10, D), rows of the language model's head."""
-        return states.float() @ (digits.float() + self.said).T + self.bias
+    def logits(self, states: Tensor, digits: Tensor, told: Tensor) -> Tensor:
+        """Of the ratings 1 … 10: (…, D) and (…, width) → (…, 10).
+
+        Args:
+            states: what the language model makes of photos.
+            digits: (10, D), rows of the language model's head.
+            told: the photos' numbers.
+        """
+        beyond = states.float() @ (digits.float() + self.said).T + self.bias
+        return self.verdict(told) + self.gate * beyond
+
+    def verdict(self, told: Tensor) -> Tensor:
+        """Logits of a normal density with the tastes' mean and their uncertainty: (…, width) → (…, 10)."""
+        mean, spread = told[..., -2:-1] + self.level, told[..., -1:]
+        ratings = torch.arange(1.0, RATINGS + 1, device=told.device)
+        return -0.5 * (ratings - mean).square() / (spread.square() + self.noise.exp().square())
 
 
 @dataclass(frozen=True)
@@ -128,8 +152,9 @@ class ExampleReader:
             photos: (B, n, width).
             ratings: (B, n), 1–10.
         """
-        states = self._states(self._prompt(photos, ratings))
-        return self._read(states[:, len(self._words) :: 2])
+        told = photos.to(self.device).float()
+        states = self._states(self._prompt(told, ratings))
+        return self._read(states[:, len(self._words) :: 2], told)
 
     @torch.inference_mode()
     def remember(self, photos: Tensor, ratings: Tensor) -> Remembered:
@@ -158,7 +183,8 @@ class ExampleReader:
         The photos go through in one row: each stands where the next photo would, and sees the examples and itself.
         """
         count, length = len(photos), remembered.length
-        tokens = self.examples.photos(photos.to(self.device).float())[None]
+        told = photos.to(self.device).float()[None]
+        tokens = self.examples.photos(told)
         seen = torch.cat([torch.ones(count, length, dtype=torch.bool), torch.eye(count, dtype=torch.bool)], dim=1)
         mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(self._embeddings.dtype).min)
         try:
@@ -171,7 +197,7 @@ class ExampleReader:
             )
         finally:
             remembered.cache.crop(-count)  # the examples stay, the photos go
-        return self._read(states)[0].softmax(dim=1)
+        return self._read(states, told)[0].softmax(dim=1)
 
     def _prompt(self, photos: Tensor, ratings: Tensor) -> Tensor:
         """(B, n, width) and (B, n) → (B, words + 2 n, D)."""
@@ -184,8 +210,8 @@ class ExampleReader:
         tokens = tokens.to(self._embeddings.dtype)
         return self.language_model.model(inputs_embeds=tokens, **settings).last_hidden_state
 
-    def _read(self, states: Tensor) -> Tensor:
-        return self.examples.logits(states, self.language_model.get_output_embeddings().weight[self._digits])
+    def _read(self, states: Tensor, told: Tensor) -> Tensor:
+        return self.examples.logits(states, self.language_model.get_output_embeddings().weight[self._digits], told)
 
 
 def save_reader(state: Mapping[str, Tensor], lora: Mapping[str, Any], hashes: Sequence[str], path: str | Path) -> None:

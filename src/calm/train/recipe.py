@@ -90,6 +90,9 @@ class Recipe(_Strict):
     compact: list[str] = Field(
         default_factory=list, description="prefixes of matrices that the trained model keeps in eight bits on disk"
     )
+    calibrate: bool = Field(
+        True, description="set on photos kept out of training how sure a suggestion is, and which reader to trust"
+    )
     threads: int = Field(0, description="threads of the mathematics library; 0 leaves its default")
     accumulate: int = Field(
         1,

@@ -137,7 +137,7 @@ def _finish(folder: Path, spec: Recipe, context: Context, model: CalmForConditio
         known = sorted({sha[:8] for sha in used})
         save_reader(trained_state(model), model.config.text_lora or {}, known, folder / READER)
     lessons = [task.options for stage in spec.stages for task in stage.tasks if task.name == "edits"]
-    if lessons and "language" in spec.stages[-1].read:
+    if spec.calibrate and lessons and "language" in spec.stages[-1].read:
         held_out = task_class("edits")(context, **(lessons[-1] | {"split": "validation"}))
         held_out.prepare(model)
         found: dict[str, Any] = calibrate(*read_lessons(model, chat, held_out))

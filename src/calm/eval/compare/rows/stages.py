@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from calm.eval.compare.photos import Part
     from calm.model.modeling import CalmForConditionalGeneration
 
+READ = {"score": score_distribution, "level": level_scores, "text": written_scores}
+"""What reads each kind of answer."""
 CURVE = 60
 """Points of a training curve that are kept."""
 
@@ -64,6 +66,7 @@ def recipe(place: Place, row: Row, seed: int) -> dict[str, Any]:
         "model": model,
         "data": spec.data.model_dump(mode="json", exclude_none=True),
         "output": str(place.folder),
+        "calibrate": row.answer == "score",  # the suggestions of the others are not measured
         "stages": stages,
     }
 
@@ -84,14 +87,12 @@ def say(
     for batch in part.batches("reading"):
         with mixed_precision():
             tokens = encode_batch(model, batch, keep_encoder=True)
-            heads.append(model.heads(tokens)["score"].float().softmax(dim=1) @ SCORES)
-            visual = join(tokens)
-            if answer == "score":
-                spread.append(score_distribution(model, chat, visual).float())
-                said.append(spread[-1] @ SCORES)
-            else:
-                read = level_scores if answer == "level" else written_scores
-                said.append(read(model, chat, visual).float())
+            judged = model.heads(tokens)["score"].float()
+            found = READ[answer](model, chat, join(tokens)).float()
+        heads.append(judged.softmax(dim=1) @ SCORES)
+        if answer == "score":
+            spread.append(found)
+        said.append(found @ SCORES if answer == "score" else found)
     distributions = torch.cat(spread).numpy() if spread else None
     return torch.cat(said).numpy(), torch.cat(heads).numpy(), distributions
 
