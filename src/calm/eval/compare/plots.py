@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SHOWN = 6
 """Rows whose photos are shown one by one."""
+NEAR = 0.02
+"""Differences of SRCC that are drawn to scale."""
 BINS = 10
 
 
@@ -77,10 +79,16 @@ def _gains(rows: Mapping[str, Any]) -> Figure:
             _numbers([gain["srcc"]["difference"]]), [i], "o", color="#2b6cb0" if sure else "#999999", markersize=5
         )
     axes.axvline(0, color="black", linewidth=0.8)
+    axes.axvspan(-NEAR, NEAR, color="#f4f4f4", zorder=0)
+    axes.set_xscale("symlog", linthresh=NEAR, linscale=3)
+    least, most = axes.get_xlim()
+    ticks = (-0.5, -0.2, -0.1, -0.05, -NEAR, -0.01, 0, 0.01, NEAR, 0.05, 0.1, 0.2, 0.5)
+    shown = [tick for tick in ticks if min(least, -NEAR) <= tick <= max(most, NEAR)]
+    axes.set_xticks(shown, [f"{tick:+g}" if tick else "0" for tick in shown])
     axes.set_yticks(range(len(told)), [f"{name} − {gain['over']}" for name, gain in told.items()])
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("SRCC; grey where the interval holds 0")
+    axes.set_xlabel(f"SRCC; grey where the interval holds 0; logarithmic beyond {NEAR:g} (shaded)")
     return figure
 
 
@@ -130,6 +138,6 @@ def _curves(curves: Mapping[str, list[dict[str, float]]], name: str) -> Figure:
     for row, curve in curves.items():
         points = [(point["step"], point[name]) for point in curve if name in point]
         axes.plot(*zip(*points, strict=True), label=row, linewidth=1)
-    axes.set(xlabel="step", ylabel=name)
+    axes.set(xlabel="step", ylabel=name, yscale="log")
     axes.legend(frameon=False, fontsize=7, ncols=2)
     return figure
