@@ -74,6 +74,7 @@ def write_recipe(folder: Path, name: str, average: bool = True) -> Path:
     tree = yaml.safe_load(recipe(folder, output=name).read_text())
     tree["model"]["config"]["qformer_dropout"] = 0.0
     tree["stages"][1]["patch_dropout"] = 0.0
+    tree["precision"] = "no"  # bfloat16 rounds each part of a batch otherwise than the whole
     for stage in tree["stages"]:
         stage["warmup"] = 1
         stage["average"] = stage.get("average", 0.0) * average
@@ -209,8 +210,8 @@ def gradients(
 @pytest.mark.parametrize("stage", ["adapt", "words"])
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(folder: Path, stage: str) -> None:
     """Correlations too, which are not means over samples."""
-    whole, wanted, _ = gradients(folder, Engine(), stage, dropout=False)
-    parts, found, said = gradients(folder, Engine(accumulate=3), stage, dropout=False)
+    whole, wanted, _ = gradients(folder, Engine("no"), stage, dropout=False)
+    parts, found, said = gradients(folder, Engine("no", accumulate=3), stage, dropout=False)
     assert any("correlation" in name for name in whole) and len(said) > 6
     assert parts == pytest.approx(whole, rel=1e-5, abs=1e-5)
     assert found.keys() == wanted.keys()

@@ -253,8 +253,8 @@ class Trainer:
         """Samples and floating-point operations a second; those of the stage's first step here, in every step."""
         return {
             "samples_per_second": round(sum(task.batch for task in stage.tasks) / seconds, 2),
-            "tflops_per_second": round(flops / seconds / 1e12, 6),
-            "peak_share": round(flops / seconds / self.peak, 4),
+            "tflops_per_second": float(f"{flops / seconds / 1e12:.4g}"),
+            "peak_share": float(f"{flops / seconds / self.peak:.4g}"),
         }
 
     def _log(self, row: dict[str, float | str]) -> None:
