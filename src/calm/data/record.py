@@ -11,12 +11,13 @@ import difflib
 import functools
 import importlib
 import inspect
+import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from calm.errors import DataError, UsageError
 
@@ -209,6 +210,16 @@ def ten_bins(counts: Sequence[float], scores: Sequence[float]) -> tuple[float, .
         bins[lower] += count / total * (1.0 - (place - lower))
         bins[lower + 1] += count / total * (place - lower)
     return tuple(bins)
+
+
+def disagreement(counts: Sequence[float], scores: Sequence[float]) -> dict[str, Any]:
+    """``raters`` and ``spread`` of a :class:`Record` from ``counts`` of votes at ``scores`` (both n long; 1–10); fewer
+    than two raters cannot disagree.
+    """
+    total = float(sum(counts))
+    mean = sum(count * score for count, score in zip(counts, scores, strict=True)) / total
+    squared = sum(count * (score - mean) ** 2 for count, score in zip(counts, scores, strict=True))
+    return {"raters": round(total), "spread": math.sqrt(squared / (total - 1)) if total > 1 else None}
 
 
 @functools.cache

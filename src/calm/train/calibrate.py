@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -31,31 +31,36 @@ NEGLIGIBLE = 0.005
 
 def read_lessons(model: CalmForConditionalGeneration, chat: Chat, task: Task) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities by the language model and by the heads, and the targets: each (n, classes + 1)."""
-    spoken, heads, targets = _read(model, chat, task, "edits", mend_probabilities)
+    spoken, heads, targets = read_answers(model, chat, task, "edits", mend_probabilities)
     return spoken, heads.log_softmax(1), targets
 
 
 def read_photos(model: CalmForConditionalGeneration, chat: Chat, task: Task) -> tuple[Tensor, Tensor, Tensor]:
     """Score distributions of rated photos by the language model and by the heads, and people's: each (n, 10)."""
-    spoken, heads, targets = _read(model, chat, task, "score", score_distribution)
+    spoken, heads, targets = read_answers(model, chat, task, "score", score_distribution)
     return spoken, heads.softmax(1), targets
 
 
 @torch.inference_mode()
-def _read(
+def read_answers(
     model: CalmForConditionalGeneration,
     chat: Chat,
     task: Task,
     head: str,
     speak: Callable[[CalmForConditionalGeneration, Chat, Tensor], Tensor],
     batch: int = 32,
+    watch: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What the language model says (by ``speak``), the logits of one head, and its targets, for every sample."""
+    """What the language model says (by ``speak``), the logits of one head, and its targets, for every sample, in the
+    number format that is fast on the machine, as while training.
+
+    ``watch``: what the first samples of the batches pass through, to show progress.
+    """
     model.eval()
     spoken, heads, targets = [], [], []
-    samples = [task.sample(i, np.random.default_rng([4321, i])) for i in range(len(task))]
-    for start in range(0, len(samples), batch):
-        part = collate(samples[start : start + batch], HEADS)
+    for start in watch(range(0, len(task), batch)):
+        chosen = range(start, min(start + batch, len(task)))
+        part = collate([task.sample(i, np.random.default_rng([4321, i])) for i in chosen], HEADS)
         with mixed_precision():
             tokens = encode_batch(model, part, keep_encoder=True)
             heads.append(model.heads(tokens, part.measures)[head].float())

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from calm.data.record import Record
+from calm.data.record import Record, disagreement
 from calm.data.tables import TableSet, number, read_words
 from calm.errors import DataError
 
@@ -53,16 +53,13 @@ class Ava(TableSet):
             total = sum(counts)
             if not total:
                 raise DataError(f"expected votes for photo {photo} in {table}, found none; give the file as published")
-            mean = sum(score * count for score, count in zip(SCORES, counts, strict=True)) / total
-            squared = sum((score - mean) ** 2 * count for score, count in zip(SCORES, counts, strict=True))
             yield Record(
                 f"{photo}.jpg",
-                mean,
+                sum(score * count for score, count in zip(SCORES, counts, strict=True)) / total,
                 split="test" if photo in tested else "train",
                 group=tags.get(words[12], ""),
                 histogram=tuple(count / total for count in counts),
-                raters=int(total),
-                spread=(squared / (total - 1)) ** 0.5 if total > 1 else None,
+                **disagreement(counts, SCORES),
                 attributes=styled.get(photo),
             )
 

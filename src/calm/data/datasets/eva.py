@@ -12,12 +12,11 @@ passed the publisher's filter are not listed. :meth:`Eva.ratings` gives every si
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from calm.data.record import Rating, Record, ten_bins, to_ten
+from calm.data.record import Rating, Record, disagreement, ten_bins, to_ten
 from calm.data.tables import TableSet, number, read_rows
 
 VOTES = ("data/votes_filtered.csv", "votes_filtered.csv")
@@ -64,8 +63,7 @@ class Eva(TableSet):
                     for name, values in zip(ATTRIBUTES.values(), rated, strict=True)
                 },
                 histogram=ten_bins([1.0] * len(mapped), mapped),
-                raters=len(mapped),
-                spread=statistics.stdev(mapped) if len(mapped) > 1 else None,
+                **disagreement([1.0] * len(mapped), mapped),
             )
 
     def ratings(self, root: str | Path) -> list[Rating]:

@@ -22,10 +22,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calm.data.hashes import hash_files
-from calm.data.record import DataSet, Rating, Record, Split, read_table, ten_bins, to_ten
+from calm.data.record import DataSet, Rating, Record, Split, disagreement, read_table, ten_bins, to_ten
 from calm.errors import DataError
 
 EMOTIONS = ("amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness")
@@ -258,15 +256,13 @@ def _histogram(row: dict[str, str]) -> tuple[float, ...] | None:
 
 
 def _raters(row: dict[str, str]) -> dict[str, Any]:
-    """``raters`` and ``spread`` (on 1–10) from the counts of a test photo; nothing where there are none."""
+    """``raters`` and ``spread`` from the counts of a test photo; nothing where there are none, or shares instead."""
     if "aestheticScore_1.0" not in row:
         return {}
-    counts = np.array([float(row[f"aestheticScore_{level}"]) for level in LEVELS])
-    total, scores = counts.sum(), np.array([to_ten(level) for level in LEVELS])
-    if total < 2 or (counts % 1).any():  # shares instead of counts
+    counts = [float(row[f"aestheticScore_{level}"]) for level in LEVELS]
+    if not all(count.is_integer() for count in counts):
         return {}
-    squared = counts @ np.square(scores - counts @ scores / total)
-    return {"raters": int(total), "spread": float(np.sqrt(squared / (total - 1)))}
+    return disagreement(counts, [to_ten(level) for level in LEVELS])
 
 
 def _scene(row: dict[str, str]) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import yaml
 
+from calm.eval.compare.photos import BATCH
 from calm.eval.compare.rows.base import Found, Place
 from calm.eval.compare.spec import Row
+from calm.eval.gather import progress
 from calm.eval.metrics import srcc
 from calm.readout import SCORES, level_scores, score_distribution, written_scores
 
@@ -71,30 +73,18 @@ def recipe(place: Place, row: Row, seed: int) -> dict[str, Any]:
     }
 
 
-@torch.inference_mode()
 def say(
     model: CalmForConditionalGeneration, chat: Chat, part: Part, answer: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Scores by the language model, scores by the heads, and distributions where the read-out is one.
+    """Scores by the language model, scores by the heads, and distributions where the read-out is one."""
+    from calm.train.calibrate import read_answers
 
-    In the number format that is fast on the machine, as while training.
-    """
-    from calm.model.modeling import join
-    from calm.model.precision import mixed_precision
-    from calm.train.reading import encode_batch
-
-    said, heads, spread = [], [], []
-    for batch in part.batches("reading"):
-        with mixed_precision():
-            tokens = encode_batch(model, batch, keep_encoder=True)
-            judged = model.heads(tokens)["score"].float()
-            found = READ[answer](model, chat, join(tokens)).float()
-        heads.append(judged.softmax(dim=1) @ SCORES)
-        if answer == "score":
-            spread.append(found)
-        said.append(found @ SCORES if answer == "score" else found)
-    distributions = torch.cat(spread).numpy() if spread else None
-    return torch.cat(said).numpy(), torch.cat(heads).numpy(), distributions
+    watch = functools.partial(progress, label="reading")
+    found, judged, _ = read_answers(model, chat, part.task, "score", READ[answer], BATCH, watch)
+    heads = judged.softmax(dim=1) @ SCORES
+    if answer == "score":
+        return (found @ SCORES).numpy(), heads.numpy(), found.numpy()
+    return found.numpy(), heads.numpy(), None
 
 
 def _learnt(folder: Any) -> int:  # noqa: ANN401 - a path
