@@ -27,7 +27,8 @@ def draw(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
         yield f"Difference to the row that each is compared with (mostly {figures['main']})", _gains(rows)
     given = np.array(figures["given"])
     best = sorted(rows, key=lambda name: -(rows[name]["srcc"] or 0))
-    chosen = [name for name in rows if name in ({figures["main"], *best[:SHOWN]})][:SHOWN]
+    others = [name for name in best if name != figures["main"]][: SHOWN - 1]
+    chosen = [name for name in rows if name in (figures["main"], *others)]
     said = {name: np.array(rows[name]["run"]["runs"][0]["predicted"]) for name in chosen}
     yield "Scores by people and by the model", _grid(said, lambda axes, each: _scatter(axes, each, given))
     yield "What is left over, by the people's score", _grid(said, lambda axes, each: _residuals(axes, each, given))
@@ -82,7 +83,7 @@ def _gains(rows: Mapping[str, Any]) -> Figure:
     axes.axvspan(-NEAR, NEAR, color="#f4f4f4", zorder=0)
     axes.set_xscale("symlog", linthresh=NEAR, linscale=3)
     least, most = axes.get_xlim()
-    ticks = (-0.5, -0.2, -0.1, -0.05, -NEAR, -0.01, 0, 0.01, NEAR, 0.05, 0.1, 0.2, 0.5)
+    ticks = (-1, -0.1, -NEAR, -NEAR / 2, 0, NEAR / 2, NEAR, 0.1, 1)
     shown = [tick for tick in ticks if min(least, -NEAR) <= tick <= max(most, NEAR)]
     axes.set_xticks(shown, [f"{tick:+g}" if tick else "0" for tick in shown])
     axes.set_yticks(range(len(told)), [f"{name} − {gain['over']}" for name, gain in told.items()])
