@@ -15,7 +15,7 @@ from calm.data.images import Photo
 from calm.data.looks import look_at
 from calm.errors import WeightsError
 from calm.model.checkpoint import TRAINED, build, load_tokenizer, save_trained
-from calm.model.compact import SCALE, SHORT, pack, unpack
+from calm.model.compact import DIFFERENCE, SCALE, SHORT, pack, pack_difference, unpack, unpack_difference
 from calm.model.judge import JUDGE, OWN, save_judge
 from calm.predictor import Predictor
 
@@ -120,6 +120,27 @@ def test_eight_bits_are_near_enough_and_small():
     assert ((again["a.matrix"] - state["a.matrix"]).abs() <= bound).all()
     assert torch.equal(pack(again, ["a."])["a.matrix"], packed["a.matrix"]), "packing again changes nothing"
     assert unpack(state).keys() == state.keys()
+
+
+def test_four_bits_keep_what_training_changed():
+    torch.manual_seed(0)
+    before = {"a": torch.randn(6, 7, 1, 3), "b": torch.randn(5, 8), "bias": torch.randn(6), "still": torch.randn(3, 4)}
+    state = {n: v + 0.03 * torch.randn_like(v) for n, v in before.items()} | {"still": before["still"]}
+    packed = pack_difference(state, before)
+    assert set(packed) == {"a" + DIFFERENCE, "a" + SCALE, "b" + DIFFERENCE, "b" + SCALE, "bias"}
+    assert packed["a" + DIFFERENCE].shape == (6, 11) and packed["a" + DIFFERENCE].dtype == torch.uint8
+    again = unpack_difference(packed, before)
+    assert set(again) == set(state) and torch.equal(again["still"], before["still"])
+    assert torch.equal(again["bias"], state["bias"])
+    for name in ("a", "b"):
+        change = (state[name] - before[name]).flatten(1)
+        bound = change.abs().amax(dim=1, keepdim=True) / 14 + 1e-6
+        assert ((again[name] - state[name]).flatten(1).abs() <= bound).all(), name
+        assert change.abs().max() > 2 * bound.max()
+    with pytest.raises(ValueError, match="another size"):
+        unpack_difference(packed, before | {"a": torch.randn(6, 30)})
+    with pytest.raises(ValueError, match="is not part of"):
+        unpack_difference(packed, {"b": before["b"]})
 
 
 def test_a_packed_model_says_nearly_the_same(parts, tmp_path, monkeypatch):

@@ -18,10 +18,11 @@ from test_train import recipe, write_data
 from transformers import MobileNetV1Model, ResNetConfig, ResNetModel
 
 from calm.data.views import normalise
-from calm.errors import ConfigError
+from calm.errors import ConfigError, WeightsError
 from calm.model.checkpoint import TRAINED, build, load, load_tokenizer, save_trained, trained_state
-from calm.model.pyramid import SAYS
-from calm.model.weights import NIMA, packaged_dir
+from calm.model.pyramid import PYRAMID, SAYS
+from calm.model.semantics import MEAN, SPREAD, Semantics
+from calm.model.weights import NIMA, folder_sha256, packaged_dir
 from calm.predictor import Predictor
 from calm.readout import SCORES
 from calm.tasks.base import Context
@@ -139,7 +140,7 @@ def test_the_pyramid_may_see_a_photo_and_its_mirror_image(parts, tmp_path):
     mirrored = [photo(np.ascontiguousarray(each.pixels[:, ::-1]), i) for i, each in enumerate(seen)]
     one, other = ([score.value for score in predictor.score(each)] for each in (seen, mirrored))
     assert one == pytest.approx(other, abs=1e-4)
-    predictor.model.config.pyramid_looks = ["frame"]
+    predictor.model.pyramid.looks = ["frame"]
     assert [score.value for score in predictor.score(seen)] != pytest.approx(one, abs=1e-4)
     with pytest.raises(ConfigError, match="expected pyramid_looks among"):
         model_of(parts, pyramid_looks=["sideways"])
@@ -229,3 +230,61 @@ def test_a_trained_folder_brings_its_own_weights(parts, tmp_path):
     (folder / "config.json").write_text(json.dumps(config | {"pyramid_source": "packaged:gone"}))
     state = trained_state(load(folder, torch.float32))
     assert all(torch.equal(state[name], value) for name, value in load_file(folder / TRAINED).items())
+
+
+def test_a_pyramid_of_another_run_joins_a_model(tree, parts, tmp_path):
+    """A run of pyramids alone leaves a file; in another model's folder it takes its share from all others."""
+    alone = tree | {"model": tree["model"] | {"config": tree["model"]["config"] | {"pyramid_share": 0.5}}}
+    (tmp_path / "run").mkdir()
+    trained = run(alone, tmp_path / "run")
+    left = trained.parent / PYRAMID
+    seen, folder = photos(), write_model(tmp_path / "model", parts, 0.25)
+
+    def score() -> np.ndarray:
+        predictor = Predictor.load(folder, dtype=torch.float32)
+        return np.array([each.distribution for each in predictor.score(seen)])
+
+    before, before_sha = score(), folder_sha256(folder)
+    (folder / PYRAMID).write_bytes(left.read_bytes())
+    (trained / "calibration.json").write_text('{"score_heads": 1.0}')
+    own = Predictor.load(trained, dtype=torch.float32)
+    with torch.inference_mode():
+        said = own.model.pyramid(own.whole_views(seen)[:, 0])["score"].softmax(dim=1).double().numpy()
+    # Of the score the first pyramid keeps its quarter, the new one takes half, the encoder's judge has what is left.
+    (folder / "config.json").write_text(
+        json.dumps(json.loads((folder / "config.json").read_text()) | {"pyramid_share": 0.0})
+    )
+    after = score()
+    (folder / PYRAMID).unlink()
+    alone_without = score()
+    np.testing.assert_allclose(after, 0.5 * alone_without + 0.5 * said, atol=5e-3)
+    assert np.abs(after - before).max() > 1e-3
+    (folder / PYRAMID).write_bytes(left.read_bytes())
+    folder_sha256.cache_clear()
+    assert folder_sha256(folder) != before_sha, "what was remembered of the model's answers holds no longer"
+    (folder / "pyramid-2.safetensors").write_bytes(left.read_bytes())
+    (folder / "pyramid-3.safetensors").write_bytes(left.read_bytes())
+    with pytest.raises(ConfigError, match=r"shares of the score are 1 at most together, found 1\.5"):
+        Predictor.load(folder)
+
+
+def test_a_file_that_holds_no_pyramid_is_refused(parts, tmp_path):
+    folder = write_model(tmp_path, parts, 0.25)
+    (folder / PYRAMID).write_bytes((folder / TRAINED).read_bytes())
+    with pytest.raises(WeightsError, match="expected a pyramid in .*pyramid.safetensors, found"):
+        Predictor.load(folder)
+
+
+def test_a_lite_network_can_be_a_pyramid_whose_kernels_of_single_channels_stay(parts):
+    folder = str(packaged_dir("lite0"))
+    pyramid = model_of((*parts[:2], folder), pyramid_kernels=False, pyramid_frozen=6).pyramid
+    learning = {name for name, each in pyramid.named_parameters() if each.requires_grad}
+    assert "model.blocks.5.expand.weight" in learning and "model.blocks.5.depthwise.bias" in learning
+    assert not {name for name in learning if name.endswith("depthwise.weight")}
+    assert not {name for name in learning if name.startswith(("model.stem", "model.blocks.0.", "model.blocks.1."))}
+    semantics, frame = Semantics.load(folder), torch.rand(2, 3, 64, 96)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        wanted, _ = semantics((frame * 255 - MEAN) / SPREAD)
+        told = pyramid.pooled((frame - mean) / std)
+    torch.testing.assert_close(told, wanted, atol=0.05, rtol=0.05)

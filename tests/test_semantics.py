@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from calm.data.images import load_photo
 from calm.errors import WeightsError
 from calm.model.checkpoint import load_tokenizer
+from calm.model.lite import SCALINGS, Convolution, LiteConfig
 from calm.model.meanings import (
     MEANINGS,
     PROMPTS,
@@ -24,7 +25,7 @@ from calm.model.meanings import (
     load_meanings,
     save_meanings,
 )
-from calm.model.semantics import FILE, GRID, LONGEST, SCALINGS, Convolution, Semantics
+from calm.model.semantics import FILE, GRID, LONGEST, Semantics
 from calm.model.weights import packaged_dir
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -101,6 +102,7 @@ def test_edges_are_padded_as_tensorflow_does(side, kernel, stride):
 def test_a_folder_with_something_else_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="expected an EfficientNet-Lite"):
         Semantics.load(tmp_path)
+    LiteConfig().save_pretrained(tmp_path)
     (tmp_path / FILE).write_bytes(b"no")
     with pytest.raises(WeightsError, match="expected an EfficientNet-Lite"):
         Semantics.load(tmp_path)

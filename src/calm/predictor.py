@@ -30,6 +30,7 @@ from calm.model.jury import DescribedJudge, Jury
 from calm.model.modeling import CalmForConditionalGeneration, join
 from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
+from calm.model.pyramid import PYRAMIDS, Pyramid, load_pyramid
 from calm.model.saliency import same_encoder
 from calm.model.weights import folder_sha256
 from calm.observer import Observer
@@ -111,6 +112,7 @@ class Predictor:
         trained_on: frozenset[str] | None = None,
         device: str | None = None,
         second: CalmForConditionalGeneration | None = None,
+        pyramids: Sequence[Pyramid] = (),
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         shares_encoder = same_encoder(model.config)  # before adapters are folded into it
@@ -128,7 +130,8 @@ class Predictor:
             calibration or {}
         )
         self._reader: tuple[ExampleReader, list[str]] | None = None
-        self.jury = Jury(self.model, self.chat, self.second, self.calibration["score_heads"])
+        more = [each.eval().requires_grad_(False).to(self.device) for each in pyramids]
+        self.jury = Jury(self.model, self.chat, self.second, self.calibration["score_heads"], more)
 
     @classmethod
     def load(cls, name: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Predictor:
@@ -155,13 +158,14 @@ class Predictor:
         trained_on = frozenset(path.read_text().split()) if path.is_file() else None
         judge = folder / JUDGE
         second = second_judge(model, judge) if judge.is_file() else None
+        pyramids = [load_pyramid(path) for path in sorted(folder.glob(PYRAMIDS))]
         predictor = cls(
-            model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device, second
+            model, processor, Path(name).name, folder_sha256(folder), calibration, trained_on, device, second, pyramids
         )
         predictor.folder = folder
         if dtype is None and kind == "cpu" and fast != torch.float32:
             judges = (predictor.model, second)
-            for each in filter(None, (*(judge and judge.vision for judge in judges), predictor.model.pyramid)):
+            for each in filter(None, (*(judge and judge.vision for judge in judges), *predictor.jury.pyramids)):
                 each.hasten(fast, STEADY)
             predictor.fast = fast
         return predictor

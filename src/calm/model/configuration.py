@@ -9,6 +9,7 @@ from transformers import AutoConfig, PretrainedConfig
 
 from calm.data.looks import LOOKS
 from calm.errors import ConfigError
+from calm.model import lite  # noqa: F401 - makes its configuration known to transformers
 
 BRANCHES = ("low", "middle", "high")
 """The three Q-Former branches; the fourth branch is thematic."""
@@ -68,6 +69,8 @@ class CalmConfig(PretrainedConfig):
         pyramid_source: where its weights come from before anything is trained, as ``vision_source``.
         pyramid_mean, pyramid_std: what its inputs are normalised by.
         pyramid_frozen: its first convolutions that do not learn.
+        pyramid_kernels: whether kernels of single channels (depthwise convolutions) learn too; they are few, and take
+            more than half of the time of a step.
         pyramid_dropout: before its heads.
         pyramid_looks: ways in which it sees a frame; its opinion is their mean.
         pyramid_share: weight of its opinion in a score, 0–1; the looks share the rest.
@@ -127,6 +130,7 @@ class CalmConfig(PretrainedConfig):
         pyramid_mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
         pyramid_std: tuple[float, float, float] = (0.5, 0.5, 0.5),
         pyramid_frozen: int = 0,
+        pyramid_kernels: bool = True,
         pyramid_dropout: float = 0.5,
         pyramid_looks: tuple[str, ...] = ("frame",),
         pyramid_share: float = 0.25,
@@ -182,6 +186,7 @@ class CalmConfig(PretrainedConfig):
         self.pyramid_mean = list(pyramid_mean)
         self.pyramid_std = list(pyramid_std)
         self.pyramid_frozen = pyramid_frozen
+        self.pyramid_kernels = pyramid_kernels
         self.pyramid_dropout = pyramid_dropout
         self.pyramid_looks = list(pyramid_looks)
         self.pyramid_share = pyramid_share

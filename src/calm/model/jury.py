@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from calm.chat import Chat
 from calm.data.looks import look
+from calm.errors import ConfigError
 from calm.model.modeling import CalmForConditionalGeneration, join
+from calm.model.pyramid import Pyramid
 from calm.readout import SCORES, score_distribution
 from calm.types import Score
 
@@ -30,13 +32,15 @@ class DescribedJudge(nn.Module):
 
 
 class Jury:
-    """The opinions on frames: of the model, of a second judge on another look, of the pyramid.
+    """The opinions on frames: of the model, of a second judge on another look, of pyramids.
 
     Args:
         model: judges the frame itself, and the other looks where there is no second judge.
         chat: its prompts.
         second: judges the looks after the first; see :mod:`calm.model.judge`.
         heads: share of the heads in what is read, 0–1; the language model has the rest.
+        pyramids: that judge beside the model's own; see :mod:`calm.model.pyramid`. Raises :class:`ConfigError` where
+            the shares of all of them are more than the whole score.
     """
 
     def __init__(
@@ -45,8 +49,15 @@ class Jury:
         chat: Chat,
         second: CalmForConditionalGeneration | None = None,
         heads: float = 0.0,
+        pyramids: Sequence[Pyramid] = (),
     ) -> None:
         self.model, self.chat, self.second, self.heads = model, chat, second, heads
+        self.pyramids = [each for each in (model.pyramid, *pyramids) if each is not None]
+        if (shares := sum(each.share for each in self.pyramids)) > 1:
+            raise ConfigError(
+                f"expected pyramids whose shares of the score are 1 at most together, found {shares:g}; take a file "
+                "pyramid*.safetensors out of the model's folder, or teach it with a smaller pyramid_share"
+            )
 
     @property
     def branches(self) -> list[str] | None:
@@ -62,21 +73,19 @@ class Jury:
         """
         first = self._opinion(own, self.model) if own is not None else self._judge(views, self.model)
         said = [first, *(self._judge(look(views, name), self.second) for name in self.model.config.looks[1:])]
-        if self.model.pyramid is not None:
-            seen = [look(views, name)[:, 0] for name in self.model.config.pyramid_looks]
-            said.append(
-                torch.stack([self.model.pyramid(each)["score"].double().softmax(dim=1) for each in seen]).mean(dim=0)
-            )
+        for pyramid in self.pyramids:
+            seen = [look(views, name)[:, 0] for name in pyramid.looks]
+            said.append(torch.stack([pyramid(each)["score"].double().softmax(dim=1) for each in seen]).mean(dim=0))
         return said
 
     @torch.inference_mode()
     def verdict(self, opinions: Sequence[Tensor]) -> list[Score]:
-        """Scores of photos: looks count alike, the pyramid by its own share (``config.pyramid_share``)."""
+        """Scores of photos: looks count alike, each pyramid by its own share."""
         looks = len(self.model.config.looks)
-        share = self.model.config.pyramid_share if len(opinions) > looks else 0.0
-        distribution = (1 - share) * torch.stack(list(opinions[:looks])).mean(dim=0).cpu()
-        if share:
-            distribution = distribution + share * opinions[looks].cpu()
+        rest = 1 - sum(pyramid.share for pyramid in self.pyramids)
+        distribution = rest * torch.stack(list(opinions[:looks])).mean(dim=0).cpu()
+        for pyramid, opinion in zip(self.pyramids, opinions[looks:], strict=True):
+            distribution = distribution + pyramid.share * opinion.cpu()
         scores = SCORES.double()
         means = distribution @ scores
         spreads = (distribution @ scores.square() - means.square()).clamp(min=0).sqrt()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-CONVERSION = 1
+CONVERSION = 2
 """Raised whenever a converter changes, so that stale caches are not read."""
 
 

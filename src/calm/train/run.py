@@ -61,6 +61,7 @@ def train(
     """
     from calm.model.checkpoint import load_trained
     from calm.model.judge import JUDGE, save_judge
+    from calm.model.pyramid import PYRAMID, save_pyramid
 
     keep_freed_memory()
     spec = load_recipe(recipe, overrides)
@@ -113,6 +114,9 @@ def train(
         save_trained(model, final, chat.tokenizer, torch.bfloat16, spec.compact)
         if judges:
             save_judge(judges, final / JUDGE)
+        if all(stage.read == ["pyramid"] for stage in spec.stages):
+            # Beside the model's folder, which has it already: what another model takes as one pyramid more.
+            save_pyramid(model, spec.output / PYRAMID)
         _finish(final, spec, context, model, chat)
     engine.finish()
     return final
