@@ -360,7 +360,8 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
         encoder = Dinov2Model(Dinov2Config(hidden_size=12, num_attention_heads=2, num_hidden_layers=1, mlp_ratio=1))
         check_targets(encoder, spec.model.config["vision_lora"]["target_modules"])
     parts = {part for stage in spec.stages for part in stage.learn}
-    assert {"judge": "statistics", "people": "examples", "lite": "pyramid"}.get(path.stem.rsplit("-", 1)[-1], "mfam") in parts
+    heart = {"judge": "statistics", "people": "examples", "lite": "pyramid"}
+    assert heart.get(path.stem.rsplit("-", 1)[-1], "mfam") in parts
     assert all(stage.tasks for stage in spec.stages)
     for part, adapters in (("vision", "vision_lora"), ("language", "text_lora")):
         learns = spec.model.config.get(adapters) or (part == "language" and spec.model.config.get("text_learns"))

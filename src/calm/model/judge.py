@@ -18,7 +18,7 @@ from torch import nn
 
 from calm.errors import WeightsError
 from calm.model.checkpoint import trained_state
-from calm.model.compact import unpack
+from calm.model.compact import pack, unpack
 from calm.model.encoder import VisionEncoder, merge_lora
 from calm.model.modeling import CalmForConditionalGeneration
 
@@ -26,6 +26,8 @@ JUDGE = "judge.safetensors"
 """Name of the file in a model's folder."""
 OWN = ("vision.", "mfam.statistics.", "heads.hidden.judged.", "heads.out.score.")
 """Prefixes of what a judge does not share."""
+COMPACT = ("mfam.statistics.",)
+"""Prefixes of its matrices that are kept in eight bits."""
 
 
 def judge_state(model: CalmForConditionalGeneration) -> dict[str, torch.Tensor]:
@@ -42,7 +44,7 @@ def save_judge(trained: Sequence[str | Path], path: str | Path) -> None:
     mean = {n: torch.stack([s[n].float() for s in states]).mean(dim=0) for n in states[0] if n.startswith(OWN)}
     measured = ("centre", "spread")
     kept = {n: (v if n.endswith(measured) else v.to(torch.bfloat16)).contiguous() for n, v in mean.items()}
-    save_file(kept, path, metadata={"format": "pt"})
+    save_file(pack(kept, COMPACT), path, metadata={"format": "pt"})
 
 
 def second_judge(model: CalmForConditionalGeneration, path: str | Path) -> CalmForConditionalGeneration:
@@ -55,7 +57,7 @@ def second_judge(model: CalmForConditionalGeneration, path: str | Path) -> CalmF
     Raises:
         WeightsError: when the file does not fit.
     """
-    wanted, state = judge_state(model), load_file(path)
+    wanted, state = judge_state(model), unpack(load_file(path))
     trunk = model._fork
     wrong = sorted(set(state) ^ set(wanted)) or sorted(n for n in wanted if state[n].shape != wanted[n].shape)
     if trunk is None or wrong:
