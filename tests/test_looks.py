@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from calm.data.looks import LOOKS, look, look_at
+from calm.data.looks import LOOKS, cut, look, look_at
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
 
@@ -48,6 +48,23 @@ def test_views_of_any_shape_and_pixels_are_seen_alike(name):
         pixels = look_at(frames[i], name)
         assert pixels.dtype == np.uint8 and pixels.shape == frames[i].shape
         assert np.abs(pixels - seen[i, 0].movedim(0, -1).numpy().clip(0, 255)).max() <= 0.51
+
+
+def test_a_random_rim_is_cut_off():
+    """Of a ramp, what is left is a ramp between two values that tell where it was cut."""
+    frame = ramp(64)[0].movedim(0, -1).round().numpy().astype(np.uint8)
+    rng, ends = np.random.default_rng(0), []
+    for _ in range(60):
+        seen = cut(frame, 0.25, rng)
+        assert seen.shape == frame.shape and seen.dtype == np.uint8
+        red, green = seen[32, :, 0].astype(int), seen[:, 32, 1].astype(int)
+        ends.append([red[0], red[-1], green[0], green[-1]])
+        assert (np.diff(red) >= -1).all() and (seen[..., 2] == 80).all()
+    left, right, top, bottom = np.array(ends).T
+    assert (right - left).min() >= 0.7 * 255 and (bottom - top).min() >= 0.7 * 255, "a quarter at most"
+    assert left.max() > 30 and right.min() < 225 and top.max() > 30 and bottom.min() < 225, "from every end"
+    assert abs(np.corrcoef(right - left, bottom - top)[0, 1]) < 0.5, "each side by itself"
+    assert np.array_equal(cut(frame, 0.0, rng), frame)
 
 
 def test_an_unknown_look_is_refused():

@@ -49,3 +49,18 @@ def look_at(frame: np.ndarray, name: str) -> np.ndarray:
 
     seen = look(torch.tensor(frame).movedim(-1, 0).float()[None], name)[0]
     return seen.round().clamp(0, 255).byte().movedim(0, -1).numpy()
+
+
+def cut(frame: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """A frame (S, S, 3) uint8 without a random part of its rim, back in its size: for training alone.
+
+    Args:
+        most: share of each side that is taken away at most, 0–1; how much, and from which end, is drawn for each side.
+    """
+    import cv2
+
+    side = len(frame)
+    kept = np.round(side * (1 - rng.uniform(0, most, 2))).astype(int)
+    top, left = (int(rng.integers(side - each + 1)) for each in kept)
+    part = frame[top : top + kept[0], left : left + kept[1]]
+    return cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC)

@@ -8,8 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from calm.data.looks import cut as cut_rim
 from calm.data.looks import look_at
 from calm.data.sample import Sample
+from calm.errors import ConfigError
 from calm.model.heads import EMOTIONS
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORE_QUESTION, level, soft_score
@@ -27,6 +29,8 @@ class ScoreTask(Task):
             stands still, ``started`` ones where its adapters learn.
         looks: ways to see a photo, of :data:`calm.data.looks.LOOKS`, one drawn anew in each epoch. A cache then holds
             every photo in each of them. Other splits see photos as they are.
+        cut: take away up to this share of each side of a photo, at random (:func:`calm.data.looks.cut`), so that less
+            of it can be learnt by heart; not where features are cached, nor in other splits.
         limit: use only that many photos, 0 for all (for cheap experiments).
         drawn: take them by their hash, in place of the first.
         answer: ``score``, whose digits are learnt as a soft distribution; for comparison, the same digits as mere
@@ -41,17 +45,22 @@ class ScoreTask(Task):
         source: str = "para",
         cached: Literal["", "started", "finished"] = "",
         looks: Sequence[str] = ("frame",),
+        cut: float = 0.0,
         split: str = "train",
         limit: int = 0,
         drawn: bool = False,
         answer: Literal["score", "text", "level"] = "score",
     ) -> None:
         super().__init__(context)
+        if not 0 <= cut < 1 or (cut and cached):
+            found = f"{cut} beside cached features" if cached else str(cut)
+            raise ConfigError(f"expected cut from 0 to below 1, of photos that are read as pixels, found {found}")
         photos = rated_of(source, context.root / source, split)
         if drawn:
             photos.sort(key=lambda photo: photo.sha256)
         self.photos, self.answer = photos[: limit or None], answer
         self.looks, self.cached = looks if split == "train" else ("frame",), cached
+        self.cut = cut if split == "train" else 0.0
         self.frames = [FrameFeatures(context, source, name) for name in self.looks]
 
     def prepare(self, model: CalmForConditionalGeneration, report: Report = silent) -> None:
@@ -74,6 +83,7 @@ class ScoreTask(Task):
             sample = replace(sample, **self.frames[drawn].read(photo.sha256, self.cached))
         else:
             whole = read_whole(photo.record.path, self.context.config.image_size)
+            whole = cut_rim(whole, self.cut, rng) if self.cut else whole
             sample.views = look_at(whole, self.looks[drawn])[None]
         sample.question = SCORE_QUESTION
         sample.answer = level(photo.score) if self.answer == "level" else f"{photo.score:.1f}"
