@@ -99,6 +99,18 @@ def test_edges_are_padded_as_tensorflow_does(side, kernel, stride):
     assert wanted.shape[2:] == (out, out) and torch.allclose(layer(x), wanted, atol=1e-6)
 
 
+def test_what_learns_is_what_is_used():
+    """The bias is added apart where gradients are wanted: the same function, and the gradients are right."""
+    torch.manual_seed(0)
+    layer, x = Convolution(4, 4, 3, groups=4), torch.randn(2, 4, 6, 6)
+    with torch.no_grad():
+        used = layer(x)
+    learnt = layer(x)
+    assert torch.allclose(used, learnt, atol=1e-6)
+    wanted = torch.autograd.grad(F.relu6(F.conv2d(x, layer.weight, layer.bias, 1, 1, 1, 4)).square().sum(), layer.bias)
+    assert torch.allclose(torch.autograd.grad(learnt.square().sum(), layer.bias)[0], wanted[0], atol=1e-4)
+
+
 def test_a_folder_with_something_else_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="expected an EfficientNet-Lite"):
         Semantics.load(tmp_path)

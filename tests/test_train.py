@@ -246,6 +246,27 @@ def test_other_looks_come_from_caches_of_their_own(folder: Path) -> None:
     assert len(ScoreTask(context, cached="started", looks=LOOKS, split="validation").frames) == 1
 
 
+def test_photos_may_be_read_without_a_part_of_their_rim(folder: Path) -> None:
+    """In training alone, elsewhere each time; never beside cached features."""
+    from calm.tasks.base import Context
+    from calm.tasks.score import ScoreTask
+
+    model, _ = new_model(load_recipe(folder / "recipe.yaml").model, 0)
+    context = Context(folder / "data", folder / "cache", model.config, folder / "run")
+
+    def read(**options: object) -> list[np.ndarray]:
+        task = ScoreTask(context, **options)
+        return [task.sample(0, np.random.default_rng(i)).views for i in range(3)]
+
+    whole, cut = read(), read(cut=0.5)
+    assert cut[0].shape == whole[0].shape and np.array_equal(whole[0], whole[1])
+    assert not np.array_equal(cut[0], cut[1]) and not np.array_equal(cut[0], whole[0])
+    assert np.array_equal(*read(cut=0.5, split="validation")[:2])
+    for wrong in ({"cut": 1.0}, {"cut": 0.1, "cached": "started"}):
+        with pytest.raises(ConfigError, match="expected cut from 0 to below 1"):
+            ScoreTask(context, **wrong)
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(folder: Path) -> None:
     path = recipe(folder, steps=9)
     with pytest.raises(CheckpointError, match="name another output folder"):

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
@@ -90,13 +91,14 @@ class Convolution(nn.Conv2d):
             x = F.pad(x, [part for missing in short for part in (missing // 2, missing - missing // 2)])
             short = [0, 0]
         padding = [missing // 2 for missing in reversed(short)]
-        if self.groups == 1:
-            x = F.conv2d(x, self.weight, self.bias, stride, padding)
-        else:
+        learns = torch.is_grad_enabled()
+        if self.groups > 1 and learns:
             # A bias that learns inside of a convolution by channels makes its backward pass ten times slower.
             x = F.conv2d(x, self.weight, None, stride, padding, groups=self.groups)
             x = x + self.bias.to(x.dtype).view(-1, 1, 1)
-        return F.relu6(x) if self.bent else x
+        else:
+            x = F.conv2d(x, self.weight, self.bias, stride, padding, groups=self.groups)
+        return F.relu6(x, inplace=not learns) if self.bent else x
 
 
 class Block(nn.Module):
