@@ -3,7 +3,7 @@
 Each row (of a convolution, each kernel) is kept as whole numbers of −127 … 127 and one scale (symmetric quantisation by
 row). In memory they are what they were, but for rounding by at most half a 127th of the row's largest value. Where the
 weights that training began from are at hand anyway, their difference is enough: it is some hundredths of them, so that
-whole numbers of −7 … 7 round it by less than eight bits round the weights (docs/lab.md, 63).
+whole numbers of −7 … 7 round it about as finely as eight bits round the weights (docs/lab.md, 63).
 """
 
 from __future__ import annotations

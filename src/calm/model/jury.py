@@ -53,7 +53,7 @@ class Jury:
     ) -> None:
         self.model, self.chat, self.second, self.heads = model, chat, second, heads
         self.pyramids = [each for each in (model.pyramid, *pyramids) if each is not None]
-        if (shares := sum(each.share for each in self.pyramids)) > 1:
+        if (shares := round(sum(each.share for each in self.pyramids), 9)) > 1:
             raise ConfigError(
                 f"expected pyramids whose shares of the score are 1 at most together, found {shares:g}; take a file "
                 "pyramid*.safetensors out of the model's folder, or teach it with a smaller pyramid_share"

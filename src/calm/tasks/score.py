@@ -53,8 +53,10 @@ class ScoreTask(Task):
     ) -> None:
         super().__init__(context)
         if not 0 <= cut < 1 or (cut and cached):
-            found = f"{cut} beside cached features" if cached else str(cut)
-            raise ConfigError(f"expected cut from 0 to below 1, of photos that are read as pixels, found {found}")
+            raise ConfigError(
+                f"expected cut from 0 to below 1, and of photos that are read as pixels, found {cut}"
+                + (" beside cached features; take one of both out" if cached else "; a fifth, 0.2, is much")
+            )
         photos = rated_of(source, context.root / source, split)
         if drawn:
             photos.sort(key=lambda photo: photo.sha256)

@@ -114,7 +114,7 @@ def train(
         save_trained(model, final, chat.tokenizer, torch.bfloat16, spec.compact)
         if judges:
             save_judge(judges, final / JUDGE)
-        if all(stage.read == ["pyramid"] for stage in spec.stages):
+        if spec.stages and all(stage.read == ["pyramid"] for stage in spec.stages):
             # Beside the model's folder, which has it already: what another model takes as one pyramid more.
             save_pyramid(model, spec.output / PYRAMID)
         _finish(final, spec, context, model, chat)
