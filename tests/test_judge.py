@@ -154,7 +154,7 @@ def test_a_packed_model_says_nearly_the_same(parts, tmp_path, monkeypatch):
 def test_of_several_runs_the_judge_is_the_mean(parts, tmp_path):
     runs = [write_model(tmp_path / str(seed), parts, seed, ["frame"]) / TRAINED for seed in (1, 2)]
     save_judge(runs, tmp_path / JUDGE)
-    one, other, mean = (load_file(path) for path in (*runs, tmp_path / JUDGE))
+    one, other, mean = (unpack(load_file(path)) for path in (*runs, tmp_path / JUDGE))
     assert set(mean) == {name for name in one if name.startswith(OWN)}
     for name, value in mean.items():
-        torch.testing.assert_close(value.float(), (one[name] + other[name]) / 2, rtol=0.01, atol=1e-3)
+        torch.testing.assert_close(value.float(), (one[name] + other[name]) / 2, rtol=0.01, atol=5e-3)
