@@ -72,10 +72,12 @@ class Jury:
             own: the model's branch tokens of these frames, where they are known already.
         """
         first = self._opinion(own, self.model) if own is not None else self._judge(views, self.model)
-        said = [first, *(self._judge(look(views, name), self.second) for name in self.model.config.looks[1:])]
+        others = self.model.config.looks[1:]
+        seen = {name: look(views, name) for name in {*others, *(n for each in self.pyramids for n in each.looks)}}
+        said = [first, *(self._judge(seen[name], self.second) for name in others)]
         for pyramid in self.pyramids:
-            seen = [look(views, name)[:, 0] for name in pyramid.looks]
-            said.append(torch.stack([pyramid(each)["score"].double().softmax(dim=1) for each in seen]).mean(dim=0))
+            told = [pyramid(seen[name][:, 0])["score"].double().softmax(dim=1) for name in pyramid.looks]
+            said.append(torch.stack(told).mean(dim=0))
         return said
 
     @torch.inference_mode()
