@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -109,7 +110,61 @@ def photos(*names: str):
     return make
 
 
+def corel(root: Path) -> Path:
+    photos("train_jpeg/1000.jpeg", "train_jpeg/1003.jpeg", "test_jpeg/1001.jpeg")(root)
+    (root / "labels").mkdir()
+    (root / "labels/words").write_text("city\nmountain\nsky\n")
+    (root / "labels/training_label").write_text("1000 1 2  \n1003 3  \n1004 3  \n")
+    (root / "labels/test_label").write_text("1001 2 3 \n")
+    return root
+
+
+def animals(root: Path) -> Path:
+    photos("images/2007_000063.jpg", "images/2007_000175.jpg", "images/unnamed.jpg")(root)
+    boxes = [(1, [0, 0, 10, 10], 1), (1, [0, 0, 50, 40], 2), (2, [5, 5, 9, 9], 1)]
+    described = {
+        "images": {"1": "2007_000063.jpg", "2": "2007_000175.jpg"},
+        "annotations": [{"image_id": image, "bbox": box, "category_id": kind} for image, box, kind in boxes],
+        "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}],
+    }
+    (root / "keypoints.json").write_text(json.dumps(described))
+    return root
+
+
+def coco_mini(root: Path) -> Path:
+    photos("train2017/1.jpg", "val2017/2.jpg")(root)
+    (root / "annotations").mkdir()
+    for part, number in (("train2017", 1), ("val2017", 2)):
+        images = [{"id": number, "file_name": f"{number}.jpg"}]
+        boxes = [{"image_id": number, "category_id": kind, "area": 10 * kind} for kind in (1, 2)]
+        kinds = [{"id": 1, "name": "cup"}, {"id": 2, "name": "bus"}]
+        tables = {
+            "instances": {"images": images, "annotations": boxes, "categories": kinds},
+            "captions": {"images": images, "annotations": [{"image_id": number, "caption": " A red bus "}]},
+        }
+        for name, rows in tables.items():
+            (root / f"annotations/{name}_{part}.json").write_text(json.dumps(rows))
+    return root
+
+
+def biq(root: Path) -> Path:
+    photos("Images/ss01 (1).jpg", "Images/ss02 (2).JPG", "Images/ss03 (3).jpg")(root)
+    (root / "Train (Images and MOS).csv").write_text("Image Name,MOS,,\nss01 (1).jpg,0.5,,\nss02 (2).jpg,0,,\n")
+    (root / "Test (Images and MOS).csv").write_text("Image Name,MOS\nss03 (3).jpg,1\n")
+    return root
+
+
+FLOWER_KINDS = "dataset_for_transformer_classifier/flower_photos-resised"
+
 LAYOUTS = {
+    "animal-pose": (animals, 2),
+    "biq2021": (biq, 3),
+    "coco-mini": (coco_mini, 2),
+    "corel5k": (corel, 3),
+    "flower-kinds": (photos(f"{FLOWER_KINDS}_train/roses/a.jpg", f"{FLOWER_KINDS}_test/daisy/b.jpg"), 2),
+    "imagenette": (photos("train/n01440764/a.JPEG", "val/n03028079/b.JPEG"), 2),
+    "scene15": (photos("data/train/Coast/1.jpg", "data/test/coast/2.jpg"), 2),
+    "sun": (photos("data/images/airport/a.jpg", "data/images/bamboo_forest/b.jpg"), 2),
     "bsds": (photos("BSDS500/data/images/test/1.jpg", "BSDS500/data/images/train/2.jpg"), 2),
     "clothing": (photos("train/hat/a.jpg", "validation/t-shirt/b.jpg", "test/longsleeve/c.jpg"), 3),
     "coco128": (photos("images/train2017/1.jpg", "images/val2017/2.jpg"), 2),

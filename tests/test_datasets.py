@@ -224,6 +224,31 @@ def test_groups_are_plain_words(tmp_path: Path) -> None:
     assert groups("folder") == {"a": "", "b": "trip"}
 
 
+@pytest.mark.parametrize(
+    ("name", "ending", "names"),
+    [
+        ("corel5k", "1000.jpeg", ("city", "mountain")),
+        ("animal-pose", "2007_000063.jpg", ("cat", "dog")),
+        ("coco-mini", "2.jpg", ("bus", "cup")),
+        ("sun", "b.jpg", ("bamboo", "forest")),
+        ("scene15", "2.jpg", ("coast", "sea")),
+        ("imagenette", "b.JPEG", ("church", "building")),
+    ],
+)
+def test_the_main_thing_is_named_first(name: str, ending: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    records = dataset(name).records(LAYOUTS[name][0](tmp_path))
+    assert [record.names for record in records if record.path.endswith(f"/{ending}")] == [names]
+
+
+def test_quality_is_no_score_of_beauty(tmp_path: Path) -> None:
+    records = dataset("biq2021").records(LAYOUTS["biq2021"][0](tmp_path))
+    assert [(record.score, record.attributes, record.split) for record in records] == [
+        (None, {"quality": 5.5}, "train"),
+        (None, {"quality": 1.0}, "train"),
+        (None, {"quality": 10.0}, "test"),
+    ]
+
+
 def test_savoias_leaves_art_out_and_reads_complexity_without_its_pickles(tmp_path: Path) -> None:
     records = dataset("savoias").records(savoias(tmp_path))
     assert not [record for record in records if "Art" in record.path]

@@ -23,6 +23,7 @@ FLOORS = [
         "train",
         "eval",
         "engine",
+        "inference",
         "observer",
         "predictor",
         "catalogue",

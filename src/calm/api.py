@@ -60,10 +60,10 @@ class Calm:
         Raises:
             WeightsError: there is no such model, or its files are damaged.
         """
-        from calm.predictor import Predictor
+        from calm.inference.opening import open_network
 
         name = fspath(name_or_folder)
-        model = Predictor.load(name, device)
+        model = open_network(name, device)
         terms = terms_to_tell(name)
         if terms:
             logger.warning("%s", terms)

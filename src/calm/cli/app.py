@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calm import __version__
-from calm.cli import compare, data, evaluate, manage, predict, profile
+from calm.cli import compare, controls, data, evaluate, manage, predict, profile
 
 app = typer.Typer(
     name="calm",
@@ -27,6 +27,8 @@ app.command()(predict.suggest)
 app.add_typer(profile.app, name="profile")
 app.command()(manage.train)
 evaluate.app.command()(compare.compare)
+evaluate.app.command()(controls.controls)
+evaluate.app.command()(controls.names)
 app.add_typer(evaluate.app, name="eval")
 app.command()(manage.models)
 app.add_typer(data.app, name="data")

@@ -62,9 +62,12 @@ def train(
     if plan:
         show(recipe, list(overrides or []), gpus, flops, memory)
         return
+    from calm.train.one import is_one
+    from calm.train.one import train as run_one
     from calm.train.run import train as run
 
-    folder = run(recipe, list(overrides or []), init, judge or [])
+    settings = list(overrides or [])
+    folder = run_one(recipe, settings) if is_one(recipe) else run(recipe, settings, init, judge or [])
     if os.environ.get("RANK", "0") == "0":  # of several processes, one talks
         typer.echo(folder)
 

@@ -66,9 +66,9 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 def load_model(name: str, device: str | None) -> Model:
     """The predictor of that name or folder."""
-    from calm.predictor import Predictor
+    from calm.inference.opening import open_network
 
-    return Predictor.load(name, device)
+    return open_network(name, device)
 
 
 def open_model(name: str, device: str | None, talk: Talk) -> Model:

@@ -46,6 +46,7 @@ class Record:
         path: the photo's file.
         score: mean rating, 1–10, or None where nobody rated it.
         captions: what the photo shows, in people's words.
+        names: things and scenes that the photo shows, as its data set labels them, the main one first.
         emotions: how many people named each emotion.
         attributes: mean rating of each attribute, 1–10.
         split: the part of the data set, or None where it has none.
@@ -61,6 +62,7 @@ class Record:
     path: str
     score: float | None = None
     captions: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     emotions: dict[str, int] | None = None
     attributes: dict[str, float] | None = None
     split: Split | None = None

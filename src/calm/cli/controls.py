@@ -1,0 +1,109 @@
+"""``calm eval controls`` and ``calm eval names``: does the language model see?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calm.cli.evaluate_options import ReportFormat, Seed, Some, folder
+from calm.cli.options import DEFAULT_MODEL, Model, Quiet, Verbose
+from calm.cli.running import Talk
+from calm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from calm.inference.answers import Answers
+
+
+def controls(
+    photos: Annotated[Path, folder("--photos", "Photos that the model was not trained on, ten at least.")],
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Controls that could refute the claim that the language model sees.
+
+    Scores and suggestions with another photo's visual tokens, blank frames, comments told apart among ten photos, and
+    comments with one claim turned round.
+    """
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.eval.controls import CANDIDATES
+    from calm.eval.controls import controls as run
+    from calm.eval.gather import draw, find
+
+    found = _decoded(draw(find(str(photos)), limit, seed))
+    if len(found) < CANDIDATES:
+        raise DataError(f"expected {CANDIDATES} photos at least in {photos}, found {len(found)}; give more")
+    report(run(_open(model), found, seed), format, None)
+
+
+def names(
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="CSV with the columns path and nouns: nouns that are true of the photo, divided by |.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    photos: Annotated[Path, folder("--photos", "What the paths of the labels are relative to.")],
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Is the subject named, and is anything named that is not there?
+
+    The words that the language model writes are compared with nouns that people accept, and with those of other photos.
+    """
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.data.record import read_table
+    from calm.eval.gather import draw
+    from calm.eval.names import names as run
+
+    accepted = {
+        str(photos / row["path"]): frozenset(noun.strip().lower() for noun in row["nouns"].split("|"))
+        for row in read_table(labels, ("path", "nouns"))
+    }
+    chosen = draw(list(accepted), limit, seed)
+    report(run(_open(model), _decoded(chosen), [accepted[path] for path in chosen]), format, None)
+
+
+def _open(model: str) -> Answers:
+    from calm.inference.answers import Answers
+    from calm.model.storage import MANIFEST, load
+    from calm.predictor import model_dir
+
+    where = model_dir(model)
+    if not (where / MANIFEST).is_file():
+        raise UsageError(
+            f"expected the folder of one network that answers everything, found {model}, whose scores and suggestions "
+            "are other networks'; train one with recipes/one-network.yaml and name its folder with --model"
+        )
+    return Answers(*load(where))
+
+
+def _decoded(paths: list[str]) -> list[np.ndarray]:
+    """Pixels of all photos; :class:`DataError` for one that cannot be read."""
+    from calm.eval.gather import decode
+
+    failed: list[dict[str, Any]] = []
+    found = [photo.pixels for photo in decode(paths, failed)]
+    if failed:
+        first = failed[0]
+        raise DataError(
+            f"expected readable photos, found {len(failed)} that are not, such as {first['path']}: {first['error']}"
+        )
+    return found

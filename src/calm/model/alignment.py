@@ -1,0 +1,112 @@
+"""The multi-scale feature alignment module (MFAM), the heart of CALM (AAAI 2025, arXiv 2412.11952).
+
+Three Q-Formers, each with its own learnt queries, read encoder features of their own depth: low-level aesthetics
+(light, colour, sharpness), middle-level (geometry, framing) and high-level (subject, harmony). A fully connected branch
+passes on the thematic features of the last block. The low-level Q-Former reads the native-resolution crop a second
+time, which gives the detail tokens. Every token ends in the language model's width and has the size of its word
+embeddings.
+
+Ours beside the paper: a summary of a branch's own features is added to its queries, pixel statistics are added to the
+queries of the detail tokens, and the words that the thematic tokens are surest of stand among the tokens as words
+(:mod:`calm.model.lexicon`).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from calm.model.config import OneNetworkConfig
+from calm.model.qformer import QFormer
+
+
+class Branch(nn.Module):
+    """A Q-Former over features of several blocks, whose queries depend on a summary of those features."""
+
+    def __init__(self, config: OneNetworkConfig, name: str) -> None:
+        super().__init__()
+        branch, width = config.branch(name), config.vision_config.hidden_size
+        count = len(branch.layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(count))
+        self.position = nn.Parameter(torch.empty(config.features, width).normal_(std=0.02))
+        self.depth = nn.Parameter(torch.empty(count, 1, width).normal_(std=0.02))
+        self.summary = nn.Linear(3 * count * width, width)
+        self.qformer = QFormer(
+            branch.queries,
+            width,
+            config.qformer_heads,
+            width,
+            config.qformer_hidden,
+            config.qformer_layers,
+            config.qformer_dropout,
+        )
+        self.projection = nn.Linear(width, config.text_config.hidden_size)
+
+    def forward(self, features: Tensor, question: Tensor | None = None) -> Tensor:
+        """(B, layers, tokens, width) → (B, queries, language width).
+
+        ``question`` (B, width), if given, is added to every query.
+        """
+        normed = torch.stack([norm(features[:, i]) for i, norm in enumerate(self.norms)], dim=1)
+        asked = self.summary(summarise(features))
+        asked = asked if question is None else asked + question
+        return self.projection(self.qformer((normed + self.position + self.depth).flatten(1, 2), None, asked))
+
+
+class AlignmentModule(nn.Module):
+    """Encoder features of one photo → visual tokens in the language model's width."""
+
+    def __init__(self, config: OneNetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, out = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.index = {layer: i for i, layer in enumerate(config.layers)}
+        self.branches = nn.ModuleDict({name: Branch(config, name) for name in config.branches})
+        self.detail_kind = nn.Parameter(torch.empty(width).normal_(std=0.02))
+        if config.measures:
+            self.measures = nn.Sequential(nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, width))
+        if config.thematic_grid:
+            self.thematic = nn.Sequential(
+                nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * out), nn.GELU(), nn.Linear(2 * out, out)
+            )
+            self.place = nn.Parameter(torch.zeros(1 + config.thematic_grid**2, out))
+
+    def frame(self, features: Tensor) -> dict[str, Tensor]:
+        """Tokens of the whole frame from (B, len(config.layers), tokens, width), each (B, n, language width)."""
+        found = {
+            name: self._sized(branch(features[:, [self.index[k] for k in self.config.branch(name).layers]]))
+            for name, branch in self.branches.items()
+        }
+        if self.config.thematic_grid:
+            found["thematic"] = self._sized(self._thematic(features[:, -1]))
+        return found
+
+    def detail(self, features: Tensor, measures: Tensor | None = None) -> Tensor:
+        """Tokens of the crop from (B, len(config.detail_layers), tokens, width): (B, n, language width).
+
+        ``measures``: (B, config.measures), standardised pixel statistics of the whole photo.
+        """
+        question = self.detail_kind.to(features.dtype).expand(len(features), -1)
+        if measures is not None and self.config.measures:
+            question = question + self.measures(measures.to(features.dtype))
+        return self._sized(self.branches["low"](features, question))
+
+    def _thematic(self, features: Tensor) -> Tensor:
+        """(B, tokens, width) → (B, 1 + grid², out): each token sees its cell beside the class token."""
+        side = int((features.shape[1] - 1) ** 0.5)
+        grid = features[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+        cells = F.adaptive_avg_pool2d(grid, self.config.thematic_grid).flatten(2).transpose(1, 2)
+        whole = features[:, 1:].mean(dim=1, keepdim=True)
+        local = torch.cat([whole, cells], dim=1)
+        return self.thematic(torch.cat([features[:, :1].expand_as(local), local], dim=2)) + self.place
+
+    def _sized(self, tokens: Tensor) -> Tensor:
+        return F.rms_norm(tokens, tokens.shape[-1:]) * self.config.token_rms
+
+
+def summarise(features: Tensor) -> Tensor:
+    """Class token, mean and spread of the patches of each layer, each of unit size: (B, L, N, C) → (B, 3 · L · C)."""
+    patches = features[:, :, 1:].float()
+    parts = [features[:, :, 0].float(), patches.mean(dim=2), patches.std(dim=2)]
+    return torch.cat([F.layer_norm(part, part.shape[-1:]).flatten(1) for part in parts], dim=1).to(features.dtype)

@@ -1,0 +1,62 @@
+"""The visual encoder: hidden states of chosen blocks, as a class token and a small grid of patches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from calm.errors import ConfigError
+
+
+class Backbone(nn.Module):
+    """Block outputs of a DINOv2-like vision transformer of transformers.
+
+    Args:
+        model: has ``embeddings`` and ``encoder.layer`` and writes one class token before a square grid of patches.
+        pool: side of the square of patches that is averaged into one feature token.
+    """
+
+    def __init__(self, model: nn.Module, pool: int = 2) -> None:
+        super().__init__()
+        self.model = model
+        self.pool = pool
+
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks, first to last."""
+        return self.model.encoder.layer
+
+    def forward(self, pixels: Tensor, layers: Sequence[int]) -> Tensor:
+        """Hidden states after the blocks ``layers`` (1 is the first); the pass ends at the deepest of them.
+
+        Args:
+            pixels: (B, 3, S, S), normalised for the encoder.
+
+        Returns:
+            (B, len(layers), 1 + (grid / pool)², width): class token and pooled patches of each layer.
+        """
+        tokens = self.model.embeddings(pixels)
+        found = {}
+        for number, block in enumerate(self.blocks()[: max(layers)], start=1):
+            tokens = block(tokens)
+            tokens = tokens[0] if isinstance(tokens, tuple) else tokens
+            if number in layers:
+                found[number] = pool_patches(tokens, self.pool)
+        return torch.stack([found[layer] for layer in layers], dim=1)
+
+
+def pool_patches(tokens: Tensor, pool: int) -> Tensor:
+    """Average each ``pool`` × ``pool`` square of patches: (B, 1 + grid², C) → (B, 1 + (grid // pool)², C)."""
+    side = math.isqrt(tokens.shape[1] - 1)
+    if side * side != tokens.shape[1] - 1:
+        raise ConfigError(
+            f"expected one class token before a square grid of patches, found {tokens.shape[1]} tokens; "
+            "use a vision model without register tokens, or a square image size"
+        )
+    if pool == 1:
+        return tokens
+    grid = tokens[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+    return torch.cat([tokens[:, :1], F.avg_pool2d(grid, pool).flatten(2).transpose(1, 2)], dim=1)

@@ -1,0 +1,169 @@
+"""Configuration of the one network (calm-small's eighth release): every size that is not derived from another.
+
+The paper (CALM, AAAI 2025, arXiv 2412.11952) publishes no layer map, query counts or token counts. The defaults here
+are ours, and docs/lab.md has the measurements behind them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
+
+from calm.data.measure import MEASURE_NAMES
+from calm.errors import ConfigError
+from calm.types import CLASSES
+
+SCORE_LEVELS = 10
+"""Levels of the score's distribution: 1, 2, … 10."""
+AMOUNT_LEVELS = 10
+"""Levels of the severity of a fault, from 0 to 1 in equal steps."""
+
+
+@dataclass(frozen=True)
+class BranchConfig:
+    """One Q-Former of the alignment module: how many tokens it writes, and which encoder blocks it reads."""
+
+    queries: int
+    layers: tuple[int, ...]
+
+
+def _default_branches() -> dict[str, dict[str, Any]]:
+    return {
+        "low": {"queries": 6, "layers": [3, 6]},
+        "middle": {"queries": 6, "layers": [6, 9]},
+        "high": {"queries": 6, "layers": [9, 12]},
+    }
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Low-rank adapters (Hu et al., 2022) of one part: rank, scale and the linear layers that get one."""
+
+    r: int
+    lora_alpha: int
+    target_modules: tuple[str, ...] = field(default_factory=tuple)
+
+
+class OneNetworkConfig(PretrainedConfig):
+    """Configuration of :class:`calm.model.network.CalmForConditionalGeneration`.
+
+    Args:
+        vision_config, text_config: of the encoder and the language model, as dictionaries or configuration objects.
+        vision_source, text_source: packaged parts, folders or hub names that the frozen weights come from.
+        image_size: side of a view in pixels.
+        pool: side of the square of patches that is averaged into one feature token.
+        branches: the Q-Formers by name: ``queries`` and ``layers`` (1 is the first block of the encoder).
+        thematic_grid: side of the grid of thematic tokens; one more stands for the whole frame.
+        words: how many of the surest words stand among the visual tokens; 0 for none.
+        vocabulary: the words that the thematic branch is aligned with.
+        qformer_layers, qformer_heads, qformer_hidden: of each Q-Former; its width is the encoder's.
+        qformer_dropout: dropout inside the Q-Formers, 0–1.
+        measures: pixel statistics that the detail tokens are asked with; 0 for none.
+        token_rms: root mean square of every visual token, that of the language model's word embeddings.
+        vision_lora, text_lora: adapters of the encoder and of the language model, or None.
+    """
+
+    model_type = "calm-one"
+
+    def __init__(
+        self,
+        vision_config: dict | PretrainedConfig | None = None,
+        text_config: dict | PretrainedConfig | None = None,
+        vision_source: str = "dinov2-s",
+        text_source: str = "smollm2",
+        image_size: int = 224,
+        pool: int = 2,
+        branches: dict[str, dict[str, Any]] | None = None,
+        thematic_grid: int = 3,
+        words: int = 6,
+        vocabulary: list[str] | None = None,
+        qformer_layers: int = 2,
+        qformer_heads: int = 6,
+        qformer_hidden: int = 1536,
+        qformer_dropout: float = 0.1,
+        measures: int = len(MEASURE_NAMES),
+        token_rms: float = 0.13,
+        vision_lora: dict[str, Any] | None = None,
+        text_lora: dict[str, Any] | None = None,
+        image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        **kwargs: Any,
+    ) -> None:
+        self.vision_config = _configuration(vision_config, "dinov2")
+        self.text_config = _configuration(text_config, "llama")
+        self.vision_source, self.text_source = vision_source, text_source
+        self.image_size, self.pool = image_size, pool
+        self.branches = branches if branches is not None else _default_branches()
+        self.thematic_grid, self.words = thematic_grid, words
+        self.vocabulary = list(vocabulary or [])
+        self.qformer_layers, self.qformer_heads, self.qformer_hidden = qformer_layers, qformer_heads, qformer_hidden
+        self.qformer_dropout, self.measures, self.token_rms = qformer_dropout, measures, token_rms
+        self.vision_lora, self.text_lora = vision_lora, text_lora
+        self.image_mean, self.image_std = list(image_mean), list(image_std)
+        super().__init__(**kwargs)
+        depth = self.vision_config.num_hidden_layers
+        for name, branch in self.branches.items():
+            wrong = [layer for layer in branch["layers"] if not 1 <= layer <= depth]
+            if wrong:
+                raise ConfigError(
+                    f"expected layers of branch {name} between 1 and {depth}, the encoder's blocks, found {wrong}"
+                )
+
+    def branch(self, name: str) -> BranchConfig:
+        """The Q-Former of that name."""
+        found = self.branches[name]
+        return BranchConfig(found["queries"], tuple(found["layers"]))
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Encoder blocks that any branch reads, shallow to deep; the last block is the thematic branch's."""
+        read = {layer for branch in self.branches.values() for layer in branch["layers"]}
+        return tuple(sorted(read | {self.vision_config.num_hidden_layers}))
+
+    @property
+    def detail_layers(self) -> tuple[int, ...]:
+        """Encoder blocks that the native-resolution crop goes through: those of the low-level branch."""
+        return self.branch("low").layers if "low" in self.branches else ()
+
+    @property
+    def patches(self) -> int:
+        """Patches along one side of a view."""
+        return self.image_size // self.vision_config.patch_size
+
+    @property
+    def features(self) -> int:
+        """Feature tokens of one layer of one view: the class token and the pooled patches."""
+        return 1 + (self.patches // self.pool) ** 2
+
+    @property
+    def frame_tokens(self) -> int:
+        """Visual tokens of the whole frame."""
+        queries = sum(branch["queries"] for branch in self.branches.values())
+        return queries + (1 + self.thematic_grid**2 if self.thematic_grid else 0) + self.words
+
+    @property
+    def detail_tokens(self) -> int:
+        """Visual tokens of the native-resolution crop."""
+        return self.branch("low").queries if "low" in self.branches else 0
+
+    @property
+    def visual_tokens(self) -> int:
+        """Visual tokens of one photo: of the frame, then of the crop."""
+        return self.frame_tokens + self.detail_tokens
+
+    @property
+    def remedies(self) -> int:
+        """Classes of a suggestion: every remedy of the vocabulary, and "nothing"."""
+        return len(CLASSES) + 1
+
+
+def _configuration(given: dict | PretrainedConfig | None, default: str) -> PretrainedConfig:
+    if isinstance(given, PretrainedConfig):
+        return given
+    settings = dict(given or {})
+    return CONFIG_MAPPING[settings.pop("model_type", default)](**settings)
+
+
+AutoConfig.register("calm-one", OneNetworkConfig)

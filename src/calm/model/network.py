@@ -1,0 +1,197 @@
+"""CALM as one network: pixels in, every answer out.
+
+Photo → views → encoder → alignment module → visual tokens → language model. The language model carries every answer:
+the score, the suggestion and its amount are distributions over answer tokens, extra rows of its output embedding that
+are read in one forward pass; comments and captions are generated as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+
+from calm.model.alignment import AlignmentModule
+from calm.model.backbone import Backbone
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
+from calm.model.lexicon import Lexicon
+
+
+@dataclass(frozen=True)
+class VisualTokens:
+    """What the language model sees of a batch of photos.
+
+    Attributes:
+        frame: (B, config.frame_tokens, width), of the whole frame.
+        detail: (B, config.detail_tokens, width), of the native-resolution crop; None where only the frame was read.
+        words: (B, len(config.vocabulary)), how sure each word is (logits), None without a vocabulary.
+    """
+
+    frame: Tensor
+    detail: Tensor | None
+    words: Tensor | None
+
+
+class CalmForConditionalGeneration(PreTrainedModel):
+    """The whole of CALM; see the module."""
+
+    config_class = OneNetworkConfig
+    base_model_prefix = "calm"
+    _supports_sdpa = True
+
+    def __init__(self, config: OneNetworkConfig) -> None:
+        super().__init__(config)
+        vision, text = config.vision_config, config.text_config
+        self.backbone = Backbone(AutoModel.from_config(vision), config.pool)
+        self.alignment = AlignmentModule(config)
+        self.language_model = AutoModelForCausalLM.from_config(text)
+        self.lexicon = Lexicon(len(config.vocabulary), text.hidden_size, config.token_rms)
+        rows = SCORE_LEVELS + config.remedies + AMOUNT_LEVELS
+        self.answers = nn.Linear(text.hidden_size, rows)
+        self.quality = nn.Linear(text.hidden_size, SCORE_LEVELS)
+        self.remedy_tokens = nn.Embedding(config.remedies, text.hidden_size)
+        nn.init.normal_(self.remedy_tokens.weight, std=config.token_rms)
+        nn.init.normal_(self.answers.weight, std=0.02)
+        nn.init.normal_(self.quality.weight, std=0.02)
+        for layer in (self.answers, self.quality):
+            nn.init.zeros_(layer.bias)
+        self.add_adapters()
+
+    def add_adapters(self) -> None:
+        """Low-rank adapters where the configuration has them (Hu et al., 2022, arXiv 2106.09685)."""
+        from peft import LoraConfig, inject_adapter_in_model
+
+        for part, settings in (
+            (self.backbone.model, self.config.vision_lora),
+            (self.language_model, self.config.text_lora),
+        ):
+            if settings:
+                inject_adapter_in_model(LoraConfig(**settings), part)
+
+    # ------------------------------------------------------------------------------------------------ seeing
+
+    def see(
+        self,
+        frames: Tensor,
+        crops: Tensor | None = None,
+        measures: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> VisualTokens:
+        """Visual tokens of photos.
+
+        Args:
+            frames: (B, 3, S, S), whole frames squashed to a square, normalised.
+            crops: (B, 3, S, S), native-resolution crops; a photo too small for one gives its frame again. None where
+                only the frame is read, as the score does.
+            measures: (B, config.measures), standardised pixel statistics.
+            wanted: (B,), True where the crop will be read; the detail tokens of the others are zeros. None for all.
+        """
+        here = torch.ones(len(frames), dtype=torch.bool, device=frames.device) if wanted is None else wanted
+        features = self.backbone(frames, self.config.layers)
+        detail = None
+        if crops is not None and self.config.detail_tokens:
+            shape = (len(crops), len(self.config.detail_layers), *features.shape[2:])
+            detail = features.new_zeros(shape)
+            if here.any():
+                found = self.backbone(crops[here], self.config.detail_layers)
+                detail = detail.index_put((here.nonzero()[:, 0],), found.to(detail.dtype))
+        return self.align(features, detail, measures, here)
+
+    def align(
+        self,
+        features: Tensor,
+        detail: Tensor | None = None,
+        measures: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> VisualTokens:
+        """Visual tokens from encoder features, see :meth:`see`.
+
+        Args:
+            features: (B, len(config.layers), tokens, width), of the frames.
+            detail: (B, len(config.detail_layers), tokens, width), of the crops.
+        """
+        dtype = self.alignment.detail_kind.dtype
+        features = features.to(dtype)
+        tokens = self.alignment.frame(features)
+        words = None
+        if self.config.vocabulary and "thematic" in tokens:
+            words = self.lexicon.logits(tokens["thematic"])
+            if self.config.words:
+                tokens["words"] = self.lexicon.surest(words, self.config.words).to(tokens["thematic"].dtype)
+        seen = None
+        if detail is not None and self.config.detail_tokens:
+            here = torch.ones(len(features), dtype=torch.bool, device=features.device) if wanted is None else wanted
+            seen = features.new_zeros(len(features), self.config.detail_tokens, self.config.text_config.hidden_size)
+            if here.any():
+                found = self.alignment.detail(detail[here].to(dtype), None if measures is None else measures[here])
+                seen = seen.to(found.dtype).index_put((here.nonzero()[:, 0],), found)
+        return VisualTokens(torch.cat(list(tokens.values()), dim=1), seen, words)
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def hidden(self, embeddings: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        """Last hidden states of packed rows.
+
+        Args:
+            embeddings: (R, T, width).
+            mask: (R, T, T), True where a token (second axis) may read another (third axis).
+            positions: (R, T).
+        """
+        blocked = torch.zeros(mask.shape, dtype=embeddings.dtype, device=mask.device)
+        blocked = blocked.masked_fill(~mask, torch.finfo(embeddings.dtype).min)[:, None]
+        core = self.language_model.model
+        angles = core.rotary_emb(embeddings, positions)
+        states = embeddings
+        for layer in core.layers:
+            states = layer(states, attention_mask=blocked, position_ids=positions, position_embeddings=angles)
+            states = states[0] if isinstance(states, tuple) else states
+        return core.norm(states)
+
+    def score_logits(self, states: Tensor) -> Tensor:
+        """(n, width) at the end of the score's question → (n, 10), float32."""
+        return self.answers(states)[:, :SCORE_LEVELS].float()
+
+    def quality_logits(self, states: Tensor) -> Tensor:
+        """(n, width) at the end of the question about technical quality → (n, 10), float32."""
+        return self.quality(states).float()
+
+    def remedy_logits(self, states: Tensor) -> Tensor:
+        """(n, width) at the end of the suggestion's question → (n, remedies), the last is "nothing", float32."""
+        return self.answers(states)[:, SCORE_LEVELS : SCORE_LEVELS + self.config.remedies].float()
+
+    def amount_logits(self, states: Tensor) -> Tensor:
+        """(n, width) at a remedy token → (n, 10) levels of severity, float32."""
+        return self.answers(states)[:, SCORE_LEVELS + self.config.remedies :].float()
+
+    def word_logits(self, states: Tensor) -> Tensor:
+        """(n, width) → (n, vocabulary) of the language model, float32."""
+        return F.linear(states, self.language_model.get_output_embeddings().weight.to(states.dtype)).float()
+
+    # ------------------------------------------------------------------------------------------------ parts
+
+    def trained_parameters(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
+        """Parameters of ``parts`` by name: ``alignment``, ``lexicon``, ``answers``, ``vision`` and ``language``
+        (the adapters of those two).
+        """
+        prefixes = {
+            "alignment": ("alignment.",),
+            "lexicon": ("lexicon.",),
+            "answers": ("answers.", "quality.", "remedy_tokens."),
+            "vision": ("backbone.",),
+            "language": ("language_model.",),
+        }
+        found = {}
+        for part in parts:
+            for name, parameter in self.named_parameters():
+                if name.startswith(prefixes[part]) and (part not in ("vision", "language") or "lora_" in name):
+                    found[name] = parameter
+        return found
+
+
+def score_mean(logits: Tensor) -> Tensor:
+    """Mean of the distribution over 1 … 10: (n, 10) → (n,)."""
+    return (logits.float().softmax(dim=1) * torch.arange(1.0, SCORE_LEVELS + 1, device=logits.device)).sum(dim=1)

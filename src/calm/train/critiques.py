@@ -1,0 +1,148 @@
+"""How photographers write: critiques by people, without their photos, turned into pairs of observation and prose.
+
+A critique's own words say what it is about: which aspects it praises, which it faults, what the photo shows. These
+become an observation line, and the critique is what follows it. So the language model learns to write as people do,
+resting on a line. Sentences that fit a photo's line also become its comment (:meth:`Critiques.compose`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calm.tasks.observation import Observation
+from calm.train.vocabulary import Vocabulary, tables
+
+ODD = re.compile(r"https?:|www\.|@|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
+"""Links, numbers, shouting and faces: not what a comment is made of."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of a critique and what it speaks of.
+
+    Attributes:
+        praised: aspects of :data:`calm.tasks.observation.ASPECTS`; faulted: faults; shows: words of the vocabulary.
+    """
+
+    text: str
+    praised: tuple[str, ...]
+    faulted: tuple[str, ...]
+    shows: tuple[str, ...]
+
+
+class Critiques:
+    """Sentences and paragraphs of human critiques.
+
+    Args:
+        root: folder with ``aestheval`` (PCCD) and ``dpc`` (DPC-Captions).
+        vocabulary: for what a sentence says the photo shows.
+    """
+
+    def __init__(self, root: str | Path, vocabulary: Vocabulary) -> None:
+        self.vocabulary, known = vocabulary, tables()
+        self.praised = {key: _any(words, whole=True) for key, words in known["praised"].items()}
+        self.faulted = {key: _any(words) for key, words in known["faulted"].items()}
+        self.praising, self.doubting = _any(known["praising"], whole=True), _any(known["doubting"], whole=True)
+        self.personal = _any(known["personal"], whole=True)
+        self.paragraphs: list[list[Sentence]] = []
+        self.praise: defaultdict[str, list[Sentence]] = defaultdict(list)
+        self.fault: defaultdict[str, list[Sentence]] = defaultdict(list)
+        for parts in self._texts(Path(root)):
+            sentences = [found for part in parts for found in self.sentences(part)]
+            if len(sentences) >= 2:
+                self.paragraphs.append(sentences)
+            for each in sentences:
+                if each.faulted and len(each.shows) <= 1:
+                    for key in each.faulted:
+                        self.fault[key].append(each)
+                elif each.praised and not each.faulted and len(each.shows) <= 1:
+                    for key in each.praised:
+                        self.praise[key].append(each)
+
+    def _texts(self, root: Path) -> Iterator[list[str]]:
+        for name in ("guru_test", "guru_validation"):
+            path = root / f"aestheval/aestheval/data/PCCD/{name}.json"
+            for each in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
+                fields = ("general_impression", "composition", "color_lighting", "focus", "subject_of_photo")
+                yield [each[field] for field in fields if each.get(field)]
+        path = root / "dpc/impression_and_subject.json"
+        for comments in json.loads(path.read_text(encoding="utf-8")).values() if path.is_file() else []:
+            for comment in comments:
+                yield [comment]
+
+    def sentences(self, text: str) -> list[Sentence]:
+        """The usable sentences of a text: whole, of 5 to 32 words, about the photo and not about its maker."""
+        found = []
+        for raw in re.split(r"(?<=[.!?])\s+|(?<=[a-z][.!?])(?=[A-Z])", " ".join(text.split())):
+            line = raw.strip(" \"'*-").replace(" ,", ",")
+            words = line.split()
+            if (
+                not 5 <= len(words) <= 32
+                or self.personal.search(line.lower())
+                or ODD.search(line)
+                or not line[0].isalpha()
+                or '"' in line
+            ):
+                continue
+            line = line[0].upper() + line[1:]
+            line = line.rstrip("!?.,; ") + "."
+            low = line.lower()
+            faulted = tuple(key for key, pattern in self.faulted.items() if pattern.search(low))
+            praised: tuple[str, ...] = ()
+            doubted = bool(self.doubting.search(low))
+            if self.praising.search(low) and not faulted and not doubted:
+                praised = tuple(key for key, pattern in self.praised.items() if pattern.search(low))
+            shows = tuple(w for w in self.vocabulary.named((), [line]) if w not in tables()["vague"])
+            found.append(Sentence(line, praised, faulted, shows))
+        return found
+
+    def pair(self, rng: np.random.Generator) -> tuple[Observation, str]:
+        """An observation and the two to four sentences of one critique that it was taken from."""
+        for _ in range(50):
+            sentences = self.paragraphs[int(rng.integers(len(self.paragraphs)))]
+            start = int(rng.integers(max(1, len(sentences) - 2)))
+            chosen = sentences[start : start + int(rng.integers(2, 5))]
+            if len(chosen) >= 2 and any(each.praised or each.faulted for each in chosen):
+                break
+        praised = list(dict.fromkeys(key for each in chosen for key in each.praised))[:3]
+        faulted = list(dict.fromkeys(key for each in chosen for key in each.faulted))[:3]
+        shows = list(dict.fromkeys(word for each in chosen for word in each.shows))[:3]
+        score = 5.5 + 0.5 * len(praised) - 0.7 * len(faulted) + float(rng.normal(0, 0.4))
+        seen = Observation(
+            shows, strengths=praised, faults=[(key, "clear") for key in faulted], score=float(np.clip(score, 2, 9))
+        )
+        return seen, " ".join(each.text for each in chosen)
+
+    def compose(self, seen: Observation, subject: str, rng: np.random.Generator) -> str:
+        """Two to four sentences that fit an observation: what is shown, what works, what does not.
+
+        Args:
+            subject: a first sentence about what is shown; "" for none.
+        """
+        sentences = [subject] if subject else []
+        sentences += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
+        sentences += [text for key, _ in list(seen.faults)[:2] if (text := self._fitting(self.fault[key], seen, rng))]
+        return " ".join(dict.fromkeys(sentences[:4]))
+
+    def _fitting(self, bank: Sequence[Sentence], seen: Observation, rng: np.random.Generator) -> str:
+        """A sentence that names nothing which the photo does not show, and faults nothing else."""
+        known = set(seen.shows)
+        faults = {fault for fault, _ in seen.faults}
+        for _ in range(40 if bank else 0):
+            each = bank[int(rng.integers(len(bank)))]
+            if set(each.shows) <= known and set(each.faulted) <= faults:
+                return each.text
+        return ""
+
+
+def _any(words: Sequence[str], whole: bool = False) -> re.Pattern[str]:
+    """A pattern that finds any of some words or patterns, between word boundaries if ``whole``."""
+    found = "|".join(sorted(words))
+    return re.compile(rf"\b(?:{found})\b" if whole else found)

@@ -1,0 +1,393 @@
+"""What is known of each photo, and how a training example is drawn from it.
+
+An example is a photo, edited or not, with the exchanges that its labels allow. It is a function of the photo, the seed
+and the step alone, so that a resumed run draws what an uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from calm.data.measure import MEASURE_NAMES, measurements, standardise
+from calm.data.views import make_views
+from calm.edits.base import Applied, edits
+from calm.edits.lesson import make_lesson
+from calm.tasks.exchange import (
+    CAPTION_QUESTION,
+    COMMENT_QUESTION,
+    KEYWORDS_QUESTION,
+    QUALITY_QUESTION,
+    SCORE_QUESTION,
+    SUGGEST_QUESTION,
+    Exchange,
+)
+from calm.tasks.observation import FAULTS, STRENGTHS, Observation, measured_words, write_line
+from calm.train.critiques import Critiques
+from calm.train.vocabulary import Vocabulary, tables
+from calm.types import CLASSES
+
+LONG_EDGE = 480
+"""Photos are shrunk to this long edge before they are edited: larger ones take two cores too long."""
+EDITED = 0.75
+"""Share of edited photos among the examples of editing; the others teach "nothing"."""
+CLEAR = 0.33
+"""Severity from which an edit is clearly visible."""
+NEED_SUBJECT = frozenset({"framing", "subject_emphasis", "clutter"})
+"""Edits that go by a map of the main subject."""
+MOODS = {
+    "amusement": "cheerful",
+    "awe": "grand",
+    "contentment": "calm",
+    "disgust": "unpleasant",
+    "excitement": "lively",
+    "fear": "uneasy",
+    "sadness": "melancholy",
+    "neutral": "plain",
+}
+"""Words for the emotions that PARA's raters named."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A photo with everything that is known of it.
+
+    Attributes:
+        path: of the file.
+        source: name of its data set.
+        names, captions: of what it shows.
+        score: mean of people's ratings of beauty, 1–10.
+        soft: ten probabilities of the teachers, on the whole photo.
+        soft_crop: ten probabilities of the teachers, on :func:`teacher_crop` of the photo.
+        quality: mean of people's ratings of technical quality, 1–10.
+        emotions: how many people named each.
+        guessed: what the aligned model itself is sure to see, where no label says it.
+        native: whether it has its native pixels, so that sharpness, noise and compression can be learnt from it.
+    """
+
+    path: str
+    source: str
+    names: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    score: float | None = None
+    soft: tuple[float, ...] | None = None
+    soft_crop: tuple[float, ...] | None = None
+    quality: float | None = None
+    emotions: Mapping[str, int] | None = None
+    guessed: tuple[str, ...] = ()
+    native: bool = True
+
+
+@dataclass
+class Shot:
+    """A photo as it enters the encoder, and what was done to it.
+
+    Attributes:
+        photo: what is known of the photo.
+        frame, crop: (S, S, 3) uint8; the crop is the frame again where the photo is too small. None where their encoder
+            features are at hand instead.
+        features, detail: (layers, tokens, width) of frame and crop, where the encoder has run already.
+        cues: pixel statistics in natural units.
+        applied: edits that were made.
+        kind: ``rated``, ``named`` or ``edited``.
+        target: ten probabilities of the score of the photo as it is here; None where unknown.
+        better: the undamaged photo, which must score higher.
+    """
+
+    photo: Known
+    frame: Any
+    crop: Any
+    cues: Mapping[str, float]
+    kind: str
+    applied: tuple[Applied, ...] = ()
+    target: tuple[float, ...] | None = None
+    better: Shot | None = None
+    features: Any = None
+    detail: Any = None
+
+
+@dataclass
+class Example:
+    """One training example.
+
+    Attributes:
+        shot: the photo.
+        exchanges: about it.
+        words: words of the vocabulary that are true of it; None where that is not known.
+        score: ten target probabilities; None where unknown.
+        remedies: probability of each remedy, the last is "nothing"; None where it was not asked.
+        severity: of the edit whose amount is asked.
+        better: the undamaged photo, which must score higher by ``margin``.
+    """
+
+    shot: Shot
+    exchanges: list[Exchange] = field(default_factory=list)
+    words: list[str] | None = None
+    score: tuple[float, ...] | None = None
+    remedies: tuple[float, ...] | None = None
+    remedy: int | None = None
+    severity: float | None = None
+    better: Example | None = None
+    margin: float = 0.0
+
+    @property
+    def measures(self) -> np.ndarray:
+        """(len(MEASURE_NAMES),) float32, standardised."""
+        return standardise(dict(self.shot.cues))[: len(MEASURE_NAMES)]
+
+
+def read_photo(path: str, long_edge: int = LONG_EDGE) -> np.ndarray:
+    """(H, W, 3) uint8, shrunk to ``long_edge`` where it is larger."""
+    pixels = cv2.imread(path, cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise OSError(f"expected a readable photo at {path}")
+    pixels = pixels[..., ::-1]
+    scale = long_edge / max(pixels.shape[:2])
+    if scale < 1:
+        size = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(pixels)
+
+
+def teacher_crop(pixels: np.ndarray, relative_path: str) -> np.ndarray:
+    """The closer crop, every other one mirrored, that the teachers labelled; it depends on the path alone."""
+    seed = int(hashlib.sha256(relative_path.encode()).hexdigest()[:8], 16) + 1
+    rng = np.random.default_rng(seed)
+    height, width = pixels.shape[:2]
+    keep = rng.uniform(0.7, 0.95)
+    h, w = int(height * keep), int(width * keep)
+    top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
+    crop = pixels[top : top + h, left : left + w]
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+
+
+def spread_mean(mean: float, spread: float = 1.25) -> tuple[float, ...]:
+    """Ten probabilities of 1 … 10 around a mean rating: a normal density, tilted so that its mean is exact."""
+    levels = np.arange(1.0, 11.0)
+    centre = min(max(mean, 1.05), 9.95)
+    logits = -((levels - centre) ** 2) / (2 * spread**2)
+    tilt = 0.0
+    for _ in range(20):
+        weights = np.exp(logits + tilt * levels)
+        weights /= weights.sum()
+        found = float(weights @ levels)
+        tilt += (centre - found) / max(float(weights @ (levels - found) ** 2), 0.05)
+    return tuple(float(w) for w in weights)
+
+
+class Drawer:
+    """Draws examples.
+
+    Args:
+        vocabulary: of the thematic tokens.
+        saliency: map of the main subject by path, (h, w) uint8; edits of framing, emphasis and clutter need it.
+        text: whether exchanges in words are drawn as well (they cost most of a step).
+        critiques: writes the sentences behind the observation line; None leaves the line alone.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        saliency: Mapping[str, np.ndarray] | None = None,
+        text: bool = True,
+        critiques: Critiques | None = None,
+    ) -> None:
+        self.vocabulary, self.saliency = vocabulary, saliency or {}
+        self.text, self.critiques = text, critiques
+
+    # ------------------------------------------------------------------------------------------------ photos
+
+    def shoot(self, kind: str, photo: Known, rng: np.random.Generator) -> Shot:
+        """A photo as an example of ``kind`` shows it; edited ones may bring the original along."""
+        pixels = read_photo(photo.path)
+        if kind == "edited":
+            return self._edit(photo, pixels, rng)
+        if kind == "rated" and photo.soft_crop is not None and rng.random() < 0.4:
+            return self._shot(photo, teacher_crop(pixels, photo.path), kind, target=photo.soft_crop)
+        pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+        if kind == "named":
+            keep = rng.uniform(0.85, 1.0)
+            h, w = int(pixels.shape[0] * keep), int(pixels.shape[1] * keep)
+            top, left = rng.integers(pixels.shape[0] - h + 1), rng.integers(pixels.shape[1] - w + 1)
+            pixels = pixels[top : top + h, left : left + w]
+        return self._shot(photo, np.ascontiguousarray(pixels), kind, target=self._whole_target(photo))
+
+    def _edit(self, photo: Known, pixels: np.ndarray, rng: np.random.Generator) -> Shot:
+        """One to three known edits, or none."""
+        saliency = self._saliency(photo)
+        attributes = [
+            name
+            for name, edit in edits().items()
+            if (photo.native or not edit.native) and (saliency is not None or name not in NEED_SUBJECT)
+        ]
+        count = 0 if rng.random() > EDITED else int(rng.choice([1, 2, 3], p=[0.75, 0.18, 0.07]))
+        lesson = make_lesson(pixels, rng, attributes=attributes, count=count, saliency=saliency)
+        better = None
+        if max((each.severity for each in lesson.applied), default=0.0) >= CLEAR and rng.random() < 0.5:
+            better = self._shot(photo, pixels, "rated", target=self._whole_target(photo))
+        return self._shot(photo, lesson.pixels, "edited", applied=lesson.applied, better=better)
+
+    def _shot(self, photo: Known, pixels: np.ndarray, kind: str, **more: Any) -> Shot:
+        views = make_views(pixels)
+        return Shot(photo, views.whole, views.crops[0], measurements(pixels), kind, **more)
+
+    # ------------------------------------------------------------------------------------------------ exchanges
+
+    def example(self, shot: Shot, rng: np.random.Generator) -> Example:
+        """The exchanges that a photo's labels allow, in one of their wordings."""
+        photo, found = shot.photo, Example(shot, words=self._words(shot.photo), score=shot.target)
+        if shot.target is not None:
+            weight = 1.0 if photo.score is not None else 0.5
+            found.exchanges.append(Exchange("score", SCORE_QUESTION, target=shot.target, detail=False, weight=weight))
+        if photo.quality is not None and not shot.applied:
+            target = spread_mean(photo.quality, 1.0)
+            found.exchanges.append(Exchange("quality", QUALITY_QUESTION, target=target))
+        if shot.kind == "edited":
+            self._ask_remedy(found, rng)
+        if self.text:
+            always = shot.kind == "named"
+            self._add_words(found, rng, 1.0 if always else 0.4)
+            self._add_comment(found, rng, 0.45 if always else 0.7)
+        return found
+
+    def _ask_remedy(self, found: Example, rng: np.random.Generator) -> None:
+        applied = found.shot.applied
+        found.remedies = remedy_target(applied)
+        exchange = Exchange("suggest", SUGGEST_QUESTION, target=found.remedies)
+        if applied:
+            one = applied[int(rng.integers(len(applied)))]
+            found.remedy, found.severity = CLASSES.index((one.attribute, one.direction)), one.severity
+            exchange = replace(exchange, remedy=found.remedy, severity=one.severity)
+        found.exchanges.append(exchange)
+        if found.shot.better is not None:
+            text, self.text = self.text, False
+            found.better = self.example(found.shot.better, rng)
+            self.text = text
+            if not found.better.exchanges:
+                found.better.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
+            found.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
+            found.margin = 0.3 + 1.2 * max(each.severity for each in applied)
+
+    def _whole_target(self, photo: Known) -> tuple[float, ...] | None:
+        """People's mean and the teachers' distribution together, where there are both."""
+        if photo.score is None:
+            return photo.soft
+        human = np.array(spread_mean(photo.score))
+        if photo.soft is None:
+            return tuple(human)
+        return tuple(0.6 * human + 0.4 * np.array(photo.soft))
+
+    def _saliency(self, photo: Known) -> np.ndarray | None:
+        found = self.saliency.get(photo.path)
+        return None if found is None else found.astype(np.float32) / 255
+
+    def _words(self, photo: Known) -> list[str] | None:
+        return self.vocabulary.named(photo.names, photo.captions) or None
+
+    def _add_words(self, found: Example, rng: np.random.Generator, chance: float) -> None:
+        """A caption, or else keywords, where they are known."""
+        captions = found.shot.photo.captions
+        if rng.random() > chance:
+            return
+        if captions and rng.random() < 0.7:
+            found.exchanges.append(Exchange("text", CAPTION_QUESTION, tidy(captions[int(rng.integers(len(captions)))])))
+        elif found.words:
+            found.exchanges.append(Exchange("text", KEYWORDS_QUESTION, ", ".join(found.words[:4]) + "."))
+
+    def _add_comment(self, found: Example, rng: np.random.Generator, chance: float) -> None:
+        """The observation line with whatever is known of the photo as it is now, and prose behind it."""
+        if rng.random() > chance:
+            return
+        shows = found.words or found.shot.photo.guessed
+        seen = observe(found.shot, shows[:3])
+        line = write_line(seen) + "\n"
+        prose = ""
+        if self.critiques is not None:
+            prose = self.critiques.compose(seen, _subject(found.shot.photo.captions, shows, rng), rng)
+        found.exchanges.append(Exchange("text", COMMENT_QUESTION, line + prose, ended=bool(prose), weight=0.7))
+
+
+def _subject(captions: Sequence[str], shows: Sequence[str], rng: np.random.Generator) -> str:
+    """A first sentence about what is shown; "" where nothing is known."""
+    if captions:
+        return tidy(captions[int(rng.integers(len(captions)))])
+    if not shows:
+        return ""
+    first = with_article(shows[0])
+    opening = str(rng.choice(["The photo shows", "This is a photo of", "We see", "Here is"]))
+    more = f" with {with_article(shows[1])}" if len(shows) > 1 and rng.random() < 0.6 else ""
+    return f"{opening} {first}{more}."
+
+
+def with_article(noun: str) -> str:
+    """ "dog" → "a dog"; plurals and stuff stay bare."""
+    if noun in tables()["mass"] or (noun.endswith("s") and not noun.endswith(("ss", "us"))):
+        return noun
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def remedy_target(applied: Sequence[Applied]) -> tuple[float, ...]:
+    """Probability of each remedy: shared among the edits by how visible they are; edits that hardly show leave a part
+    to "nothing".
+    """
+    target = np.zeros(len(CLASSES) + 1)
+    weights = np.array([min(1.0, each.severity / 0.25) for each in applied])
+    for each, weight in zip(applied, weights, strict=True):
+        target[CLASSES.index((each.attribute, each.direction))] += weight * (0.3 + each.severity)
+    visible = float(weights.max()) if len(weights) else 0.0
+    if target.sum() > 0:
+        target *= visible / target.sum()
+    target[-1] = 1 - visible
+    return tuple(float(t) for t in target)
+
+
+def observe(shot: Shot, shows: Sequence[str]) -> Observation:
+    """What is known of a photo as an observation."""
+    photo, words = shot.photo, measured_words(shot.cues)
+    target = mean_of(shot.target)
+    faults = [
+        (
+            FAULTS[each.attribute, each.direction],
+            STRENGTHS[0 if each.severity < 0.33 else 1 if each.severity < 0.66 else 2],
+        )
+        for each in sorted(shot.applied, key=lambda each: -each.severity)
+        if each.severity >= 0.15
+    ]
+    mood: tuple[str, ...] = ()
+    if photo.emotions:
+        total = sum(photo.emotions.values())
+        named = {name: count for name, count in photo.emotions.items() if name in MOODS}
+        top = max(named, key=lambda name: named[name] * (0.6 if name == "neutral" else 1.0))
+        mood = (MOODS[top],) if named[top] >= 0.3 * total else ()
+    strengths = []
+    if target is not None and target >= 5.6 and not faults:
+        if "crisp" in words["detail"]:
+            strengths.append("sharpness")
+        if "even" in words["light"] or "soft tones" in words["light"]:
+            strengths.append("light")
+        if "vivid" in words["colour"] or "warm" in words["colour"]:
+            strengths.append("colours")
+        if target >= 6.6:
+            strengths.append("composition")
+        if mood and mood[0] not in ("plain", "unpleasant", "uneasy"):
+            strengths.append("mood")
+    return Observation(
+        tuple(shows), words["light"], words["colour"], words["detail"], mood, strengths[:3], faults, target
+    )
+
+
+def mean_of(distribution: Sequence[float] | None) -> float | None:
+    """Mean of ten probabilities of 1 … 10."""
+    return None if distribution is None else float(np.arange(1, 11) @ np.asarray(distribution))
+
+
+def tidy(caption: str) -> str:
+    """A caption with a capital letter and one full stop."""
+    text = " ".join(caption.strip().strip('"').split()).rstrip(" .")
+    text = text.replace(" ,", ",").replace(" 's", "'s").replace(" .", ".")
+    return text[:1].upper() + text[1:] + "." if text else text

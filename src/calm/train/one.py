@@ -1,0 +1,238 @@
+"""``calm train`` for the one network: from a recipe and a folder of data sets to a trained folder.
+
+The order of work: what is known of the photos → words → maps of subjects → features of the frozen encoder → stages.
+Features are kept in the cache folder under a name that says what they depend on, and are computed again only where
+that changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from calm.errors import ConfigError
+from calm.model.network import CalmForConditionalGeneration
+from calm.model.storage import build, save
+from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
+from calm.tasks.observation import write_line
+from calm.train.critiques import Critiques
+from calm.train.examples import Drawer, Known, Shot, read_photo
+from calm.train.feature_shots import read_shots, write_shots
+from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
+from calm.train.recipe import assign
+from calm.train.trainer import Stage, Trainer
+from calm.train.vocabulary import Vocabulary
+
+LOG = logging.getLogger(__name__)
+NETWORK = "one"
+"""``network:`` of the recipes that are read here."""
+GUESSED = 0.4
+"""Probability from which a word of the aligned lexicon counts as what an unlabelled photo shows."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StageSpec(_Strict):
+    """One stage; see :class:`calm.train.trainer.Stage`."""
+
+    name: str
+    steps: int = Field(ge=0)
+    rates: dict[str, float]
+    batch: dict[str, int]
+    read: bool = True
+    text: bool = True
+    prose: int = Field(0, ge=0, description="critiques without a photo a step")
+    rows: int = 12
+    length: int = 256
+    weights: dict[str, float] = Field(default_factory=dict)
+    warmup: float = 0.04
+    seed: int = 1
+
+
+class DataSpec(_Strict):
+    """Where the data lie."""
+
+    root: Path = Field(description="folder that holds the data sets' folders")
+    cache: Path = Field(description="folder for features")
+    soft: Path | None = Field(None, description="folder of the teachers' soft labels")
+
+
+class OneRecipe(_Strict):
+    """A training run of the one network."""
+
+    network: str
+    name: str
+    vision: str
+    text: str
+    config: dict[str, Any] = Field(default_factory=dict, description="fields of OneNetworkConfig")
+    data: DataSpec
+    photos: dict[str, int] = Field(description="how many photos of each kind are kept: rated, named, edited")
+    per_set: dict[str, int] = Field(default_factory=dict, description="at most so many named photos of a set")
+    shares: dict[str, int] = Field(default_factory=dict, description="how often a set's named photos are drawn")
+    stages: list[StageSpec]
+    output: Path
+    save_every: float = 240.0
+
+
+def is_one(path: str | Path) -> bool:
+    """Whether a recipe is of the one network."""
+    tree = yaml.safe_load(Path(path).read_text())
+    return isinstance(tree, dict) and tree.get("network") == NETWORK
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> OneRecipe:
+    """Read a recipe with ``key=value`` overrides. Raises :class:`ConfigError`."""
+    tree = yaml.safe_load(Path(path).read_text())
+    for override in overrides:
+        assign(tree, override)
+    try:
+        return OneRecipe.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"expected a valid recipe, found at {place}: {first['msg']}; see {path}") from None
+
+
+def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
+    """Train a recipe from the beginning or from where it was interrupted; returns the trained folder."""
+    recipe = load_recipe(path, overrides)
+    cv2.setNumThreads(1)  # photos are prepared beside the mathematics, which has the cores
+    known = gather(
+        recipe.data.root, "train", read_soft(recipe.data.soft, recipe.data.root) if recipe.data.soft else None
+    )
+    chosen = choose(recipe, known)
+    vocabulary = build_vocabulary(known)
+    torch.manual_seed(0)
+    model, tokenizer = build(recipe.vision, recipe.text, vocabulary=vocabulary.words, **recipe.config)
+    for part in (model.backbone.model, model.language_model):
+        for name, parameter in part.named_parameters():
+            if "lora_" not in name and "embeddings" not in name:
+                parameter.data = parameter.data.bfloat16()
+    shots = features(recipe, chosen, model, vocabulary)
+    critiques = Critiques(recipe.data.root, vocabulary)
+    drawer = Drawer(vocabulary, critiques=critiques)
+    packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
+    trainer = Trainer(model, packer, drawer, shots, recipe.output)
+    for number, spec in enumerate(recipe.stages):
+        stage = Stage(**spec.model_dump(exclude={"prose"}))
+        trainer.prose = Prose(critiques, spec.prose) if spec.prose else None
+        if spec.read and (number == 0 or not recipe.stages[number - 1].read):
+            guess(model, shots, vocabulary)
+        packer.length = stage.length
+        trainer.run(stage, every=recipe.save_every)
+    save(model, recipe.output)
+    return recipe.output
+
+
+class Prose:
+    """Critiques without a photo: an observation line is given, the person's own words are learnt."""
+
+    def __init__(self, critiques: Critiques, count: int) -> None:
+        self.critiques, self.count = critiques, count
+
+    def __call__(self, rng: np.random.Generator) -> list[list[Exchange]]:
+        found = []
+        for _ in range(self.count):
+            seen, text = self.critiques.pair(rng)
+            line = write_line(seen) + "\n"
+            found.append([Exchange("text", COMMENT_QUESTION, text, prompt=line, blind=True, weight=0.5)])
+        return found
+
+
+def choose(recipe: OneRecipe, known: Sequence[Known]) -> dict[str, list[Known]]:
+    """Photos of each kind, those with the smallest hashes of their paths below the root first."""
+
+    def order(photo: Known) -> str:
+        relative = Path(photo.path).relative_to(recipe.data.root)
+        return hashlib.sha256(str(relative).encode()).hexdigest()
+
+    ordered = sorted(known, key=order)
+    counts: dict[str, int] = {}
+    named = []
+    for photo in ordered:
+        if not (photo.names or photo.captions):
+            continue
+        counts[photo.source] = counts.get(photo.source, 0) + 1
+        if counts[photo.source] <= recipe.per_set.get(photo.source, len(known)):
+            named.append(photo)
+    pools = {
+        "rated": [photo for photo in ordered if photo.score is not None or photo.soft is not None],
+        "named": named,
+        "edited": [photo for photo in ordered if photo.source in EDITABLE and photo.native],
+    }
+    return {kind: pool[: recipe.photos[kind]] for kind, pool in pools.items() if recipe.photos.get(kind)}
+
+
+def features(
+    recipe: OneRecipe, chosen: Mapping[str, list[Known]], model: CalmForConditionalGeneration, vocabulary: Vocabulary
+) -> dict[str, list[Shot]]:
+    """Shots with the frozen encoder's features, from the cache where they are there."""
+    model.eval()
+    found = {}
+    for kind, photos in chosen.items():
+        facts = [recipe.vision, model.config.layers, model.config.detail_layers, [photo.path for photo in photos]]
+        digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+        folder = recipe.data.cache / f"{kind}-{digest}"
+        if not (folder / "shots.jsonl").is_file():
+            maps = subjects(photos) if kind == "edited" else {}
+            drawer = Drawer(vocabulary, maps)
+            write_shots(
+                folder,
+                kind,
+                photos,
+                drawer,
+                model,
+                tell=functools.partial(LOG.info, "%s: %d", kind),
+            )
+        shots = read_shots(folder, {photo.path: photo for photo in photos})
+        if kind == "named":
+            shots = [shot for shot in shots for _ in range(recipe.shares.get(shot.photo.source, 1))]
+        found[kind] = shots
+    return found
+
+
+def subjects(photos: Sequence[Known], batch: int = 32) -> dict[str, np.ndarray]:
+    """Maps of the main subjects by path, (48, 48) uint8; some edits go by them."""
+    from calm.model.saliency import Saliency
+
+    find = Saliency()
+    found = {}
+    for start in range(0, len(photos), batch):
+        part = photos[start : start + batch]
+        for photo, each in zip(part, find.of([read_photo(photo.path) for photo in part]), strict=True):
+            found[photo.path] = cv2.resize(
+                np.round(each * 255).astype(np.uint8), (48, 48), interpolation=cv2.INTER_AREA
+            )
+    return found
+
+
+@torch.no_grad()
+def guess(model: CalmForConditionalGeneration, shots: Mapping[str, list[Shot]], vocabulary: Vocabulary) -> None:
+    """Let photos without labels be named by the aligned lexicon, where it is sure."""
+    todo = [shot for pool in shots.values() for shot in pool if not (shot.photo.names or shot.photo.captions)]
+    for start in range(0, len(todo), 256):
+        part = todo[start : start + 256]
+        features = torch.from_numpy(np.stack([shot.features for shot in part])).float()
+        logits: Tensor | None = model.align(features).words
+        assert logits is not None
+        sure, index = logits.sigmoid().topk(3, dim=1)
+        for shot, row, places in zip(part, sure.tolist(), index.tolist(), strict=True):
+            words = tuple(vocabulary.words[place] for p, place in zip(row, places, strict=True) if p >= GUESSED)
+            shot.photo = replace(shot.photo, guessed=words)
+            if shot.better is not None:
+                shot.better.photo = shot.photo

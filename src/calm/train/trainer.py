@@ -1,0 +1,401 @@
+"""One loop for every stage of the one network: a stage is data (what learns, from what, for how long)."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from calm.data.views import normalise
+from calm.model.network import CalmForConditionalGeneration, VisualTokens, score_mean
+from calm.tasks.exchange import IGNORED, Exchange, PackedRows, Packer
+from calm.train.examples import Drawer, Example, Shot
+from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of its checkpoints.
+        steps: optimiser steps.
+        rates: peak learning rate of each part that learns (see ``trained_parameters``).
+        batch: examples of each kind a step (``rated``, ``named``, ``edited``, ``prose``).
+        read: whether the language model reads; without it the alignment module learns through its auxiliary heads
+            and lexical alignment alone.
+        rows, length: packed rows a step and tokens a row.
+        weights: of the losses.
+        warmup: share of the steps over which rates rise; they fall to a twentieth along a cosine.
+        seed: of every draw.
+    """
+
+    name: str
+    steps: int
+    rates: Mapping[str, float]
+    batch: Mapping[str, int]
+    read: bool = True
+    rows: int = 12
+    length: int = 256
+    weights: Mapping[str, float] = field(default_factory=dict)
+    warmup: float = 0.03
+    seed: int = 1
+    text: bool = True
+    average: float = 0.998
+
+
+class Meter:
+    """Means of the losses, printed and logged every :data:`TOLD` steps as JSON lines."""
+
+    def __init__(self, stage: str, log: TextIO) -> None:
+        self.stage, self.log, self.began, self.drawn = stage, log, time.time(), 0
+        self.sums: defaultdict[str, list[float]] = defaultdict(list)
+
+    def count(self, examples: int, step: int, losses: Mapping[str, float]) -> None:
+        """Take in one step."""
+        self.drawn += examples
+        for name, value in losses.items():
+            self.sums[name].append(value)
+        if step % TOLD == TOLD - 1:
+            rate = round(self.drawn / (time.time() - self.began), 2)
+            means = {name: round(float(np.mean(values)), 4) for name, values in self.sums.items()}
+            self.tell({"step": step + 1, "rate": rate, **means})
+            self.sums.clear()
+
+    def tell(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        line = json.dumps({"stage": self.stage, **row})
+        print(line, file=sys.stderr, flush=True)
+        self.log.write(line + "\n")
+        self.log.flush()
+
+
+TOLD = 20
+"""Steps between two rows of the log."""
+Look = Callable[[Stage], dict[str, Any]]
+"""Figures on photos kept out, for the model as it is."""
+
+
+class Trainer:
+    """Runs stages.
+
+    Args:
+        model: with adapters; what a stage does not name stands still.
+        packer: of its tokenizer.
+        drawer: draws examples.
+        photos: known photos by kind of example, or shots with their features at hand.
+        folder: of checkpoints and the log.
+        prose: draws exchanges without a photo for each step.
+    """
+
+    def __init__(
+        self,
+        model: CalmForConditionalGeneration,
+        packer: Packer,
+        drawer: Drawer,
+        photos: Mapping[str, Sequence[Any]],
+        folder: Path,
+        prose: Callable[[np.random.Generator], list[list[Exchange]]] | None = None,
+    ) -> None:
+        self.model, self.packer, self.drawer, self.photos, self.folder = model, packer, drawer, photos, folder
+        self.prose = prose
+        self.step = 0
+        self.heads = AuxiliaryHeads(model.config.text_config.hidden_size, model.config.remedies)
+        self.counts = [model.config.branch(name).queries for name in model.config.branches]
+        self.word_index = drawer.vocabulary.index
+        folder.mkdir(parents=True, exist_ok=True)
+
+    # ------------------------------------------------------------------------------------------------ drawing
+
+    def draw(self, stage: Stage, step: int) -> list[Example]:
+        """The examples of a step: a function of stage and step alone."""
+        found: list[Example] = []
+        for kind, count in stage.batch.items():
+            pool = self.photos[kind]
+            for slot in range(count):
+                rng = np.random.default_rng([stage.seed, step, slot, len(kind)])
+                for _ in range(3):
+                    photo = pool[int(rng.integers(len(pool)))]
+                    try:
+                        shot = photo if isinstance(photo, Shot) else self.drawer.shoot(kind, photo, rng)
+                        found.append(self.drawer.example(shot, rng))
+                        break
+                    except OSError:
+                        continue
+        return found
+
+    def batches(self, stage: Stage, start: int) -> Iterator[tuple[int, list[Example]]]:
+        """Steps from ``start`` on, drawn ahead in the background."""
+        self.drawer.text = stage.read and stage.text
+        with ThreadPoolExecutor(2) as pool:
+            ahead = {step: pool.submit(self.draw, stage, step) for step in range(start, min(start + 3, stage.steps))}
+            for step in range(start, stage.steps):
+                examples = ahead.pop(step).result()
+                if step + 3 < stage.steps:
+                    ahead[step + 3] = pool.submit(self.draw, stage, step + 3)
+                yield step, examples
+
+    # ------------------------------------------------------------------------------------------------ losses
+
+    def tensors(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames, crops (normalised) and measures."""
+        config = self.model.config
+        frames = normalise(np.stack([each.shot.frame for each in examples]), config.image_mean, config.image_std)
+        crops = normalise(np.stack([each.shot.crop for each in examples]), config.image_mean, config.image_std)
+        return frames, crops, torch.from_numpy(np.stack([each.measures for each in examples]))
+
+    def see(self, examples: Sequence[Example]) -> VisualTokens:
+        """Visual tokens of examples, from pixels or from features at hand."""
+        wanted = torch.tensor([each.remedies is not None or any(x.detail for x in each.exchanges) for each in examples])
+        measures = torch.from_numpy(np.stack([each.measures for each in examples]))
+        if examples[0].shot.features is None:
+            frames, crops, measures = self.tensors(examples)
+            return self.model.see(frames, crops, measures, wanted)
+        features = torch.from_numpy(np.stack([each.shot.features for each in examples]))
+        layers = self.model.config.layers
+        same = [layers.index(layer) for layer in self.model.config.detail_layers]
+        have = [  # the crop of a photo without native pixels is its frame
+            each.shot.features[same] if each.shot.detail is None else each.shot.detail for each in examples
+        ]
+        return self.model.align(features, torch.from_numpy(np.stack(have)), measures, wanted)
+
+    def losses(self, examples: list[Example], stage: Stage) -> dict[str, Tensor]:
+        """Every loss of one step by name."""
+        pairs = [(i, each.better) for i, each in enumerate(examples) if each.better is not None]
+        everything = [*examples, *(better for _, better in pairs)]
+        seen = self.see(everything)
+        found: dict[str, Tensor] = {}
+        found |= self._lexical(seen, everything)
+        found |= self._auxiliary(seen, everything, pairs, len(examples))
+        if stage.read:
+            found |= self._read(seen, everything, pairs, len(examples), stage)
+        return found
+
+    def _lexical(self, seen: VisualTokens, examples: Sequence[Example]) -> dict[str, Tensor]:
+        known = [i for i, each in enumerate(examples) if each.words]
+        if seen.words is None or not known:
+            return {}
+        logits = seen.words[known]
+        target, weight = torch.zeros_like(logits), torch.full_like(logits, 1.0)
+        for row, i in enumerate(known):
+            words = examples[i].words or []
+            target[row, [self.word_index[word] for word in words]] = 1.0
+            if len(words) < 3:  # a class name says nothing of what else is there
+                weight[row] = 0.3
+        weight = torch.where(target > 0, 1.0, weight)
+        loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+        return {"words": loss / len(known)}
+
+    def _auxiliary(
+        self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
+    ) -> dict[str, Tensor]:
+        score, remedy = self.heads(seen, self.counts)
+        found = {}
+        rated = [i for i, each in enumerate(examples) if each.score]
+        if rated:
+            target = torch.tensor([examples[i].score for i in rated])
+            found["aux_score"] = score_loss(score[rated], target)
+        if pairs:
+            means = score_mean(score)
+            found["aux_order"] = order_loss(means, pairs, examples, count)
+        edited = [i for i, each in enumerate(examples) if each.remedies]
+        if edited and remedy is not None:
+            target = torch.tensor([examples[i].remedies for i in edited], dtype=torch.float32)
+            found["aux_remedy"] = F.cross_entropy(remedy[edited][:, : self.heads.remedies].float(), target)
+        return found
+
+    def _read(
+        self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int, stage: Stage
+    ) -> dict[str, Tensor]:
+        extra = self.prose(np.random.default_rng([stage.seed, self.step, 9])) if self.prose is not None else []
+        packed = self.packer.pack([each.exchanges for each in examples] + extra, stage.rows)
+        states = self.model.hidden(self.embed(packed, seen), packed.mask, packed.positions)
+        found: dict[str, Tensor] = {}
+        labelled = packed.labels != IGNORED
+        if labelled.any():
+            logits = self.model.word_logits(states[labelled])
+            each = F.cross_entropy(logits, packed.labels[labelled], reduction="none")
+            weight = packed.weights[labelled]
+            found["text"] = (each * weight).sum() / weight.sum()
+        for kind in ("score", "quality", "suggest", "amount"):
+            places = packed.reads.get(kind, [])
+            if not places:
+                continue
+            rows, columns = (torch.tensor(axis) for axis in zip(*places, strict=True))
+            at, asked = states[rows, columns], packed.exchanges[kind]
+            if kind == "score":
+                found |= self._score(self.model.score_logits(at), asked, pairs, examples, count)
+            elif kind == "quality":
+                found["quality"] = score_loss(
+                    self.model.quality_logits(at), torch.tensor([each.target for _, each in asked])
+                )
+            elif kind == "suggest":
+                target = torch.tensor([each.target for _, each in asked], dtype=torch.float32)
+                found["remedy"] = F.cross_entropy(self.model.remedy_logits(at), target)
+            else:
+                target = severity_target([float(each.severity or 0) for _, each in asked])
+                found["amount"] = F.cross_entropy(self.model.amount_logits(at), target)
+        return found
+
+    def _score(
+        self, logits: Tensor, asked: list, pairs: list[tuple[int, Any]], examples: Sequence[Example], count: int
+    ) -> dict[str, Tensor]:
+        found = {}
+        with_target = [row for row, (_, each) in enumerate(asked) if each.target]
+        if with_target:
+            target = torch.tensor([asked[row][1].target for row in with_target])
+            found["score"] = score_loss(logits[with_target], target)
+        means = score_mean(logits)
+        row_of = {photo: row for row, (photo, _) in enumerate(asked)}
+        terms = [
+            F.relu(examples[i].margin - (means[row_of[count + k]] - means[row_of[i]]))
+            for k, (i, _) in enumerate(pairs)
+            if i in row_of and count + k in row_of
+        ]
+        if terms:
+            found["order"] = torch.stack(terms).mean()
+        return found
+
+    def embed(self, packed: PackedRows, seen: VisualTokens) -> Tensor:
+        """Embeddings of packed rows with visual and remedy tokens in their places: (R, T, width)."""
+        embeddings = self.model.get_input_embeddings()(packed.ids)
+        visual = seen.frame if seen.detail is None else torch.cat([seen.frame, seen.detail], dim=1)
+        here = packed.photo >= 0
+        if here.any():
+            placed = visual[packed.photo[here], packed.place[here]].to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(here[..., None], placed)
+        remedies = packed.remedy >= 0
+        if remedies.any():
+            tokens = self.model.remedy_tokens(packed.remedy[remedies]).to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(remedies[..., None], tokens)
+        return embeddings
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    def run(self, stage: Stage, every: float = 240.0, look: Look | None = None, look_every: int = 250) -> None:
+        """Run a stage from its last checkpoint, or from where the model is; it ends with the averaged weights.
+
+        Args:
+            every: seconds between checkpoints.
+            look: figures on photos kept out, every ``look_every`` steps.
+        """
+        torch.manual_seed(stage.seed)
+        trained = self.model.trained_parameters(stage.rates)
+        optimiser = self._optimiser(stage)
+        average = {name: value.detach().clone() for name, value in trained.items()}
+        start = self._resume(stage, trained, average, optimiser)
+        saved = time.time()
+        self.model.train()
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            meter = Meter(stage.name, log)
+            for step, examples in self.batches(stage, start):
+                self.step = step
+                meter.count(len(examples), step, self._step(stage, step, examples, optimiser))
+                decay = min(stage.average, (1 + step) / (10 + step))
+                with torch.no_grad():
+                    for name, value in trained.items():
+                        average[name].lerp_(value, 1 - decay)
+                if time.time() - saved > every:
+                    self._save(stage, step + 1, trained, average, optimiser)
+                    saved = time.time()
+                if look is not None and (step + 1) % look_every == 0:
+                    meter.tell({"look": step + 1, **self._looked(look, trained, average, stage)})
+        self._save(stage, stage.steps, trained, average, optimiser)
+        with torch.no_grad():
+            for name, value in trained.items():
+                value.copy_(average[name])
+
+    def _optimiser(self, stage: Stage) -> torch.optim.Optimizer:
+        """What the stage names learns, each part at its rate, and the auxiliary heads; the rest stands still."""
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.model.trained_parameters([part]).values()), "lr": rate, "peak": rate}
+            for part, rate in stage.rates.items()
+        ]
+        groups.append({"params": list(self.heads.parameters()), "lr": 1e-3, "peak": 1e-3})
+        for group in groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
+        return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.02)
+
+    def _step(
+        self, stage: Stage, step: int, examples: list[Example], optimiser: torch.optim.Optimizer
+    ) -> dict[str, float]:
+        """One optimiser step; its losses and the norm of the gradient by name."""
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * schedule(step, stage.steps, stage.warmup)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = self.losses(examples, stage)
+            total = torch.stack([stage.weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
+        total.backward()
+        learning = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        norm = float(nn.utils.clip_grad_norm_(learning, 1.0))
+        if math.isfinite(norm):
+            optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        return {name: float(value.detach()) for name, value in losses.items()} | {"norm": norm}
+
+    def _looked(self, look: Look, trained: dict, average: dict, stage: Stage) -> dict[str, Any]:
+        """Figures on photos kept out, with the averaged weights."""
+        kept = {name: value.detach().clone() for name, value in trained.items()}
+        with torch.no_grad():
+            for name, value in trained.items():
+                value.copy_(average[name])
+        self.model.eval()
+        found = look(stage)
+        self.model.train()
+        with torch.no_grad():
+            for name, value in trained.items():
+                value.copy_(kept[name])
+        return found
+
+    def _save(self, stage: Stage, step: int, trained: dict, average: dict, optimiser: torch.optim.Optimizer) -> None:
+        """Everything that a run needs to go on, in one file, complete or absent."""
+        state = {f"model.{name}": value.detach().contiguous() for name, value in trained.items()}
+        state |= {f"average.{name}": value.contiguous() for name, value in average.items()}
+        state |= {f"heads.{name}": value.detach().contiguous() for name, value in self.heads.state_dict().items()}
+        for index, moments in optimiser.state_dict()["state"].items():
+            state |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        path = self.folder / f"{stage.name}.safetensors"
+        save_file({name: value.clone() for name, value in state.items()}, f"{path}.part", {"step": str(step)})
+        Path(f"{path}.part").rename(path)
+
+    def _resume(self, stage: Stage, trained: dict, average: dict, optimiser: torch.optim.Optimizer) -> int:
+        path = self.folder / f"{stage.name}.safetensors"
+        if not path.is_file():
+            return 0
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as stream:
+            step = int((stream.metadata() or {})["step"])
+        state = load_file(path)
+        with torch.no_grad():
+            for name, value in trained.items():
+                value.copy_(state[f"model.{name}"])
+                average[name].copy_(state[f"average.{name}"])
+        self.heads.load_state_dict(
+            {name.removeprefix("heads."): value for name, value in state.items() if name.startswith("heads.")}
+        )
+        moments: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
+        for name, value in state.items():
+            if name.startswith("optimiser."):
+                _, index, moment = name.split(".")
+                moments[int(index)][moment] = value
+        shell = optimiser.state_dict()
+        shell["state"] = dict(moments)
+        optimiser.load_state_dict(shell)
+        return step
