@@ -16,11 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from calm.tasks.observation import Observation
+from calm.edits.base import Applied, edits
+from calm.edits.words import advise, describe
+from calm.tasks.observation import FAULTS, STRENGTHS, Observation
 from calm.train.vocabulary import Vocabulary, tables
 
 ODD = re.compile(r"https?:|www\.|@|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
 """Links, numbers, shouting and faces: not what a comment is made of."""
+FEW = 25
+"""Sentences about a fault that there must be, so that a comment does not repeat the same one."""
+REMEDIES = {fault: remedy for remedy, fault in FAULTS.items()}
+SEVERITY = dict(zip(STRENGTHS, (0.2, 0.5, 0.85), strict=True))
+CONVERSATION = re.compile(r"\b(?:I|I'm|I'd|I've|me|my|you|your|you've|he|she|his|her|this one|yours)\b", re.IGNORECASE)
+"""Words of a conversation between two people: such a sentence fits its own photo only."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class Critiques:
             if len(sentences) >= 2:
                 self.paragraphs.append(sentences)
             for each in sentences:
+                if CONVERSATION.search(each.text):
+                    continue
                 if each.faulted and len(each.shows) <= 1:
                     for key in each.faulted:
                         self.fault[key].append(each)
@@ -128,8 +138,13 @@ class Critiques:
         """
         sentences = [subject] if subject else []
         sentences += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
-        sentences += [text for key, _ in list(seen.faults)[:2] if (text := self._fitting(self.fault[key], seen, rng))]
-        return " ".join(dict.fromkeys(sentences[:4]))
+        for key, strength in list(seen.faults)[:2]:
+            made = _applied(key, strength)
+            human = self._fitting(self.fault[key], seen, rng) if len(self.fault[key]) >= FEW else ""
+            sentences.append(human if human and rng.random() < 0.6 else describe(made, rng))
+        if seen.faults and rng.random() < 0.7:
+            sentences.append(advise(_applied(*seen.faults[0]), rng))
+        return " ".join(dict.fromkeys(sentences[:5]))
 
     def _fitting(self, bank: Sequence[Sentence], seen: Observation, rng: np.random.Generator) -> str:
         """A sentence that names nothing which the photo does not show, and faults nothing else."""
@@ -140,6 +155,12 @@ class Critiques:
             if set(each.shows) <= known and set(each.faulted) <= faults:
                 return each.text
         return ""
+
+
+def _applied(fault: str, strength: str) -> Applied:
+    """The edit that a fault stands for, at the severity that its strength means."""
+    attribute, direction = REMEDIES[fault]
+    return edits()[attribute].done(direction, SEVERITY.get(strength, 0.5))
 
 
 def _any(words: Sequence[str], whole: bool = False) -> re.Pattern[str]:

@@ -40,6 +40,8 @@ CLEAR = 0.33
 """Severity from which an edit is clearly visible."""
 NEED_SUBJECT = frozenset({"framing", "subject_emphasis", "clutter"})
 """Edits that go by a map of the main subject."""
+COMMENTED = {"rated": 0.25, "named": 0.45, "edited": 0.7}
+"""How often a photo of each kind is commented on: words cost most of a step, and a score alone is cheap."""
 MOODS = {
     "amusement": "cheerful",
     "awe": "grand",
@@ -250,9 +252,8 @@ class Drawer:
         if shot.kind == "edited":
             self._ask_remedy(found, rng)
         if self.text:
-            always = shot.kind == "named"
-            self._add_words(found, rng, 1.0 if always else 0.4)
-            self._add_comment(found, rng, 0.45 if always else 0.7)
+            self._add_words(found, rng, 1.0 if shot.kind == "named" else 0.4)
+            self._add_comment(found, rng, COMMENTED[shot.kind])
         return found
 
     def _ask_remedy(self, found: Example, rng: np.random.Generator) -> None:

@@ -57,8 +57,8 @@ class StageSpec(_Strict):
     read: bool = True
     text: bool = True
     prose: int = Field(0, ge=0, description="critiques without a photo a step")
-    rows: int = 12
-    length: int = 256
+    rows: int = 8
+    length: int = 384
     weights: dict[str, float] = Field(default_factory=dict)
     warmup: float = 0.04
     seed: int = 1

@@ -48,8 +48,8 @@ class Stage:
     rates: Mapping[str, float]
     batch: Mapping[str, int]
     read: bool = True
-    rows: int = 12
-    length: int = 256
+    rows: int = 8
+    length: int = 384
     weights: Mapping[str, float] = field(default_factory=dict)
     warmup: float = 0.03
     seed: int = 1
