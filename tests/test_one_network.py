@@ -295,3 +295,15 @@ def test_controls_on_an_untrained_network() -> None:
     rng = np.random.default_rng(0)
     assert plant("Light: dark.", answers, rng) == "Light: bright."
     assert plant("nothing is claimed", answers, rng) is None
+
+
+def test_standardising_summaries_changes_nothing_but_how_they_are_learnt() -> None:
+    model, packer = tiny()
+    answers = Answers(model, packer.tokenizer)
+    before = answers.scores(answers.see(photos(3)))
+    with torch.no_grad():
+        frames = torch.randn(8, 3, 56, 56)
+        model.alignment.standardise(model.backbone(frames, model.config.layers))
+    torch.testing.assert_close(answers.scores(answers.see(photos(3))), before, atol=1e-4, rtol=1e-3)
+    spread = model.alignment.branches["low"].spread
+    assert not torch.equal(spread, torch.ones_like(spread))

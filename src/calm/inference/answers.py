@@ -124,7 +124,7 @@ class Answers:
             ids = [*self.packer.tokens(answer), self.packer.end]
             prompt = self.prompt(seen, question)
             table = self.model.get_input_embeddings()
-            tail = table(torch.tensor(ids[:-1])).expand(len(prompt), -1, -1)
+            tail = table(torch.tensor(ids[:-1], dtype=torch.long)).expand(len(prompt), -1, -1)
             states = self.states(torch.cat([prompt, tail.to(prompt.dtype)], dim=1))[:, -len(ids) :]
             logs = self.model.word_logits(states).log_softmax(dim=2)
             rows.append(logs[:, torch.arange(len(ids)), torch.tensor(ids)].sum(dim=1))

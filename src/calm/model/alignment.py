@@ -32,6 +32,8 @@ class Branch(nn.Module):
         self.position = nn.Parameter(torch.empty(config.features, width).normal_(std=0.02))
         self.depth = nn.Parameter(torch.empty(count, 1, width).normal_(std=0.02))
         self.summary = nn.Linear(3 * count * width, width)
+        self.register_buffer("centre", torch.zeros(3 * count * width))
+        self.register_buffer("spread", torch.ones(3 * count * width))
         self.qformer = QFormer(
             branch.queries,
             width,
@@ -49,9 +51,24 @@ class Branch(nn.Module):
         ``question`` (B, width), if given, is added to every query.
         """
         normed = torch.stack([norm(features[:, i]) for i, norm in enumerate(self.norms)], dim=1)
-        asked = self.summary(summarise(features))
+        asked = self.summary(((summarise(features) - self.centre) / self.spread).to(features.dtype))
         asked = asked if question is None else asked + question
         return self.projection(self.qformer((normed + self.position + self.depth).flatten(1, 2), None, asked))
+
+    @torch.no_grad()
+    def standardise(self, features: Tensor) -> None:
+        """Take centre and spread of the summary's channels from examples (B, layers, tokens, width).
+
+        The function stays the same: the linear map makes up for it. But channels of a frozen encoder have large means
+        of their own, and standardised they are learnt from several times faster (docs/lab.md, 22).
+        """
+        found = summarise(features).float()
+        centre, spread = found.mean(dim=0), found.std(dim=0) + 1e-2
+        weight = self.summary.weight / self.spread
+        self.summary.bias += weight @ (centre - self.centre)
+        self.summary.weight.copy_(weight * spread)
+        self.centre.copy_(centre)
+        self.spread.copy_(spread)
 
 
 class AlignmentModule(nn.Module):
@@ -81,6 +98,11 @@ class AlignmentModule(nn.Module):
         if self.config.thematic_grid:
             found["thematic"] = self._sized(self._thematic(features[:, -1]))
         return found
+
+    def standardise(self, features: Tensor) -> None:
+        """Standardise the summaries of all branches by examples (B, len(config.layers), tokens, width)."""
+        for name, branch in self.branches.items():
+            branch.standardise(features[:, [self.index[k] for k in self.config.branch(name).layers]].float())
 
     def detail(self, features: Tensor, measures: Tensor | None = None) -> Tensor:
         """Tokens of the crop from (B, len(config.detail_layers), tokens, width): (B, n, language width).

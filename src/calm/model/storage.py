@@ -130,6 +130,13 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
     fill_frozen(model)
     if config.vocabulary:
         model.lexicon.embed(config.vocabulary, tokenizer, model.get_input_embeddings().weight)
+    fill_trained(model, folder)
+    return model, tokenizer
+
+
+def fill_trained(model: CalmForConditionalGeneration, folder: str | Path) -> None:
+    """Put the trained tensors of a folder into a network of the same shape. Raises :class:`WeightsError`."""
+    folder = Path(folder)
     stored, places = load_file(folder / TRAINED), dict(trained_tensors(model))
     entries = json.loads((folder / MANIFEST).read_text())["tensors"]
     absent = sorted(set(places) - {entry["name"] for entry in entries})
@@ -144,7 +151,6 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
                     f"{CONFIG} and {TRAINED} in {folder} do not belong together"
                 )
             places[entry["name"]].copy_(value)
-    return model, tokenizer
 
 
 def to_storage(value: Tensor) -> tuple[dict[str, Tensor], str]:
@@ -177,5 +183,5 @@ def _checked(entry: dict[str, Any], stored: dict[str, Tensor], folder: Path) -> 
 def _digest(tensors: list[Tensor]) -> str:
     digest = hashlib.sha256()
     for value in tensors:
-        digest.update(value.contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from calm.data.measure import MEASURE_NAMES, measurements, standardise
-from calm.data.views import make_views
+from calm.data.views import SIZE, make_views
 from calm.edits.base import Applied, edits
 from calm.edits.lesson import make_lesson
 from calm.tasks.exchange import (
@@ -190,6 +190,7 @@ class Drawer:
         saliency: map of the main subject by path, (h, w) uint8; edits of framing, emphasis and clutter need it.
         text: whether exchanges in words are drawn as well (they cost most of a step).
         critiques: writes the sentences behind the observation line; None leaves the line alone.
+        size: side of a view, pixels.
     """
 
     def __init__(
@@ -198,9 +199,10 @@ class Drawer:
         saliency: Mapping[str, np.ndarray] | None = None,
         text: bool = True,
         critiques: Critiques | None = None,
+        size: int = SIZE,
     ) -> None:
         self.vocabulary, self.saliency = vocabulary, saliency or {}
-        self.text, self.critiques = text, critiques
+        self.text, self.critiques, self.size = text, critiques, size
 
     # ------------------------------------------------------------------------------------------------ photos
 
@@ -235,7 +237,7 @@ class Drawer:
         return self._shot(photo, lesson.pixels, "edited", applied=lesson.applied, better=better)
 
     def _shot(self, photo: Known, pixels: np.ndarray, kind: str, **more: Any) -> Shot:
-        views = make_views(pixels)
+        views = make_views(pixels, self.size)
         return Shot(photo, views.whole, views.crops[0], measurements(pixels), kind, **more)
 
     # ------------------------------------------------------------------------------------------------ exchanges

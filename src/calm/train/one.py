@@ -23,9 +23,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from calm.data.hashes import hash_files
 from calm.errors import ConfigError
 from calm.model.network import CalmForConditionalGeneration
-from calm.model.storage import build, save
+from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
 from calm.tasks.observation import write_line
 from calm.train.critiques import Critiques
@@ -39,6 +40,8 @@ from calm.train.vocabulary import Vocabulary
 LOG = logging.getLogger(__name__)
 NETWORK = "one"
 """``network:`` of the recipes that are read here."""
+TRAINED_ON = "trained_on.txt"
+"""First eight hex digits of the SHA-256 of every photo that was learnt from, so that evaluations can refuse them."""
 GUESSED = 0.4
 """Probability from which a word of the aligned lexicon counts as what an unlabelled photo shows."""
 
@@ -85,8 +88,10 @@ class OneRecipe(_Strict):
     per_set: dict[str, int] = Field(default_factory=dict, description="at most so many named photos of a set")
     shares: dict[str, int] = Field(default_factory=dict, description="how often a set's named photos are drawn")
     stages: list[StageSpec]
+    init: Path | None = Field(None, description="folder of a trained network of this shape to begin with")
     output: Path
     save_every: float = 240.0
+    compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
 
 
 def is_one(path: str | Path) -> bool:
@@ -119,15 +124,16 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     vocabulary = build_vocabulary(known)
     torch.manual_seed(0)
     model, tokenizer = build(recipe.vision, recipe.text, vocabulary=vocabulary.words, **recipe.config)
-    for part in (model.backbone.model, model.language_model):
-        for name, parameter in part.named_parameters():
-            if "lora_" not in name and "embeddings" not in name:
-                parameter.data = parameter.data.bfloat16()
+    if recipe.init:
+        fill_trained(model, recipe.init)
+    prepare(model, recipe.compile)
     shots = features(recipe, chosen, model, vocabulary)
     critiques = Critiques(recipe.data.root, vocabulary)
-    drawer = Drawer(vocabulary, critiques=critiques)
+    drawer = Drawer(vocabulary, critiques=critiques, size=model.config.image_size)
     packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
     trainer = Trainer(model, packer, drawer, shots, recipe.output)
+    if not recipe.init:
+        standardise(model, shots)
     for number, spec in enumerate(recipe.stages):
         stage = Stage(**spec.model_dump(exclude={"prose"}))
         trainer.prose = Prose(critiques, spec.prose) if spec.prose else None
@@ -136,7 +142,22 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
         packer.length = stage.length
         trainer.run(stage, every=recipe.save_every)
     save(model, recipe.output)
+    seen = hash_files([photo.path for pool in chosen.values() for photo in pool], label=str(recipe.data.root))
+    digits = sorted({digest[:8] for digest in seen.values()})
+    (recipe.output / TRAINED_ON).write_text("\n".join(digits) + "\n")
     return recipe.output
+
+
+def prepare(model: CalmForConditionalGeneration, compiled: bool) -> None:
+    """Frozen weights in bfloat16 and, if ``compiled``, the language model's blocks compiled (docs/lab.md, 65)."""
+    for part in (model.backbone.model, model.language_model):
+        for name, parameter in part.named_parameters():
+            if "lora_" not in name:
+                parameter.data = parameter.data.bfloat16()
+    model.language_model.set_attn_implementation("eager")
+    if compiled:
+        for block in model.language_model.model.layers:
+            block.compile(dynamic=False)
 
 
 class Prose:
@@ -190,7 +211,7 @@ def features(
         folder = recipe.data.cache / f"{kind}-{digest}"
         if not (folder / "shots.jsonl").is_file():
             maps = subjects(photos) if kind == "edited" else {}
-            drawer = Drawer(vocabulary, maps)
+            drawer = Drawer(vocabulary, maps, size=model.config.image_size)
             write_shots(
                 folder,
                 kind,
@@ -219,6 +240,14 @@ def subjects(photos: Sequence[Known], batch: int = 32) -> dict[str, np.ndarray]:
                 np.round(each * 255).astype(np.uint8), (48, 48), interpolation=cv2.INTER_AREA
             )
     return found
+
+
+@torch.no_grad()
+def standardise(model: CalmForConditionalGeneration, shots: Mapping[str, list[Shot]], most: int = 1500) -> None:
+    """Standardise the alignment module's summaries by shots of all kinds."""
+    pool = [shot for each in shots.values() for shot in each]
+    chosen = np.random.default_rng(0).choice(len(pool), min(most, len(pool)), replace=False)
+    model.alignment.standardise(torch.from_numpy(np.stack([pool[i].features for i in chosen])).float())
 
 
 @torch.no_grad()
