@@ -41,7 +41,6 @@ def tiny() -> tuple[CalmForConditionalGeneration, Packer]:
         qformer_layers=1,
         qformer_heads=2,
         qformer_hidden=32,
-        qformer_dropout=0.0,
         vision_lora=ADAPTERS,
         text_lora=ADAPTERS,
     )
@@ -305,5 +304,5 @@ def test_standardising_summaries_changes_nothing_but_how_they_are_learnt() -> No
         frames = torch.randn(8, 3, 56, 56)
         model.alignment.standardise(model.backbone(frames, model.config.layers))
     torch.testing.assert_close(answers.scores(answers.see(photos(3))), before, atol=1e-4, rtol=1e-3)
-    spread = model.alignment.branches["low"].spread
+    spread = model.alignment.branches["low"].summary.spread
     assert not torch.equal(spread, torch.ones_like(spread))

@@ -21,6 +21,33 @@ from calm.model.config import OneNetworkConfig
 from calm.model.qformer import QFormer
 
 
+class StandardisedLinear(nn.Linear):
+    """A linear map of channels about their centre and in units of their spread.
+
+    Channels of a frozen encoder have large means of their own; standardised, they are learnt from several times faster
+    (docs/lab.md, 22). Centre and spread are measured once and are part of the weights.
+    """
+
+    def __init__(self, read: int, out: int) -> None:
+        super().__init__(read, out)
+        self.register_buffer("centre", torch.zeros(read))
+        self.register_buffer("spread", torch.ones(read))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, read) → (B, out)."""
+        return super().forward(((values - self.centre) / self.spread).to(values.dtype))
+
+    @torch.no_grad()
+    def standardise(self, values: Tensor) -> None:
+        """Take centre and spread from examples (B, read); weight and bias make up for it: the function is the same."""
+        centre, spread = values.mean(dim=0), values.std(dim=0) + 1e-2
+        weight = self.weight / self.spread
+        self.bias += weight @ (centre - self.centre)
+        self.weight.copy_(weight * spread)
+        self.centre.copy_(centre)
+        self.spread.copy_(spread)
+
+
 class Branch(nn.Module):
     """A Q-Former over features of several blocks, whose queries depend on a summary of those features."""
 
@@ -31,9 +58,7 @@ class Branch(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(count))
         self.position = nn.Parameter(torch.empty(config.features, width).normal_(std=0.02))
         self.depth = nn.Parameter(torch.empty(count, 1, width).normal_(std=0.02))
-        self.summary = nn.Linear(3 * count * width, width)
-        self.register_buffer("centre", torch.zeros(3 * count * width))
-        self.register_buffer("spread", torch.ones(3 * count * width))
+        self.summary = StandardisedLinear(3 * count * width, width)
         self.qformer = QFormer(
             branch.queries,
             width,
@@ -51,24 +76,9 @@ class Branch(nn.Module):
         ``question`` (B, width), if given, is added to every query.
         """
         normed = torch.stack([norm(features[:, i]) for i, norm in enumerate(self.norms)], dim=1)
-        asked = self.summary(((summarise(features) - self.centre) / self.spread).to(features.dtype))
+        asked = self.summary(summarise(features))
         asked = asked if question is None else asked + question
         return self.projection(self.qformer((normed + self.position + self.depth).flatten(1, 2), None, asked))
-
-    @torch.no_grad()
-    def standardise(self, features: Tensor) -> None:
-        """Take centre and spread of the summary's channels from examples (B, layers, tokens, width).
-
-        The function stays the same: the linear map makes up for it. But channels of a frozen encoder have large means
-        of their own, and standardised they are learnt from several times faster (docs/lab.md, 22).
-        """
-        found = summarise(features).float()
-        centre, spread = found.mean(dim=0), found.std(dim=0) + 1e-2
-        weight = self.summary.weight / self.spread
-        self.summary.bias += weight @ (centre - self.centre)
-        self.summary.weight.copy_(weight * spread)
-        self.centre.copy_(centre)
-        self.spread.copy_(spread)
 
 
 class AlignmentModule(nn.Module):
@@ -83,6 +93,12 @@ class AlignmentModule(nn.Module):
         self.detail_kind = nn.Parameter(torch.empty(width).normal_(std=0.02))
         if config.measures:
             self.measures = nn.Sequential(nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, width))
+        if config.summary_tokens:
+            drop = nn.Dropout(config.summary_dropout)
+            self.overview = StandardisedLinear(3 * len(config.layers) * width, config.summary_hidden)
+            self.overview_out = nn.Sequential(
+                nn.GELU(), drop, nn.Linear(config.summary_hidden, config.summary_tokens * out)
+            )
         if config.thematic_grid:
             self.thematic = nn.Sequential(
                 nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * out), nn.GELU(), nn.Linear(2 * out, out)
@@ -97,12 +113,18 @@ class AlignmentModule(nn.Module):
         }
         if self.config.thematic_grid:
             found["thematic"] = self._sized(self._thematic(features[:, -1]))
+        if self.config.summary_tokens:
+            hidden = self.overview(F.dropout(summarise(features), self.config.summary_dropout, self.training))
+            found["summary"] = self._sized(self.overview_out(hidden).unflatten(1, (self.config.summary_tokens, -1)))
         return found
 
     def standardise(self, features: Tensor) -> None:
-        """Standardise the summaries of all branches by examples (B, len(config.layers), tokens, width)."""
+        """Standardise all summaries by examples (B, len(config.layers), tokens, width), float32."""
         for name, branch in self.branches.items():
-            branch.standardise(features[:, [self.index[k] for k in self.config.branch(name).layers]].float())
+            read = features[:, [self.index[k] for k in self.config.branch(name).layers]]
+            branch.summary.standardise(summarise(read))
+        if self.config.summary_tokens:
+            self.overview.standardise(summarise(features))
 
     def detail(self, features: Tensor, measures: Tensor | None = None) -> Tensor:
         """Tokens of the crop from (B, len(config.detail_layers), tokens, width): (B, n, language width).

@@ -56,6 +56,8 @@ class OneNetworkConfig(PretrainedConfig):
         pool: side of the square of patches that is averaged into one feature token.
         branches: the Q-Formers by name: ``queries`` and ``layers`` (1 is the first block of the encoder).
         thematic_grid: side of the grid of thematic tokens; one more stands for the whole frame.
+        summary_tokens: tokens of a fully connected branch over summaries of all layers; 0 for none.
+        summary_hidden, summary_dropout: its hidden width and dropout.
         words: how many of the surest words stand among the visual tokens; 0 for none.
         vocabulary: the words that the thematic branch is aligned with.
         qformer_layers, qformer_heads, qformer_hidden: of each Q-Former; its width is the encoder's.
@@ -77,6 +79,9 @@ class OneNetworkConfig(PretrainedConfig):
         pool: int = 2,
         branches: dict[str, dict[str, Any]] | None = None,
         thematic_grid: int = 3,
+        summary_tokens: int = 2,
+        summary_hidden: int = 256,
+        summary_dropout: float = 0.4,
         words: int = 6,
         vocabulary: list[str] | None = None,
         qformer_layers: int = 2,
@@ -97,6 +102,8 @@ class OneNetworkConfig(PretrainedConfig):
         self.image_size, self.pool = image_size, pool
         self.branches = branches if branches is not None else _default_branches()
         self.thematic_grid, self.words = thematic_grid, words
+        self.summary_tokens, self.summary_hidden = summary_tokens, summary_hidden
+        self.summary_dropout = summary_dropout
         self.vocabulary = list(vocabulary or [])
         self.qformer_layers, self.qformer_heads, self.qformer_hidden = qformer_layers, qformer_heads, qformer_hidden
         self.qformer_dropout, self.measures, self.token_rms = qformer_dropout, measures, token_rms
@@ -141,7 +148,8 @@ class OneNetworkConfig(PretrainedConfig):
     def frame_tokens(self) -> int:
         """Visual tokens of the whole frame."""
         queries = sum(branch["queries"] for branch in self.branches.values())
-        return queries + (1 + self.thematic_grid**2 if self.thematic_grid else 0) + self.words
+        thematic = 1 + self.thematic_grid**2 if self.thematic_grid else 0
+        return queries + thematic + self.summary_tokens + self.words
 
     @property
     def detail_tokens(self) -> int:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
 from calm.model.network import VisualTokens
 from calm.train.examples import Example
 
@@ -18,21 +18,27 @@ from calm.train.examples import Example
 class AuxiliaryHeads(nn.Module):
     """Deep supervision of the visual tokens (Lee et al., 2015): score and remedies without the language model."""
 
-    def __init__(self, width: int, remedies: int) -> None:
+    def __init__(self, config: OneNetworkConfig) -> None:
         super().__init__()
-        self.score = nn.Sequential(nn.Linear(2 * width, 256), nn.GELU(), nn.Linear(256, SCORE_LEVELS))
-        self.remedy = nn.Sequential(nn.Linear(3 * width, 256), nn.GELU(), nn.Linear(256, remedies + AMOUNT_LEVELS))
-        self.remedies = remedies
+        width, self.scale = config.text_config.hidden_size, 1 / config.token_rms
+        self.counts = [config.branch(name).queries for name in config.branches]
+        self.counts += [1 + config.thematic_grid**2 if config.thematic_grid else 0, config.summary_tokens]
+        read = (2 + config.summary_tokens) * width
+        self.score = nn.Sequential(nn.Linear(read, 256), nn.GELU(), nn.Linear(256, SCORE_LEVELS))
+        self.remedies = config.remedies
+        self.remedy = nn.Sequential(
+            nn.Linear(3 * width, 256), nn.GELU(), nn.Linear(256, config.remedies + AMOUNT_LEVELS)
+        )
 
-    def forward(self, seen: VisualTokens, counts: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    def forward(self, seen: VisualTokens) -> tuple[Tensor, Tensor | None]:
         """Score logits (B, 10), and remedy and amount logits (B, remedies + 10) where the crop was read."""
-        low, middle, high = seen.frame[:, : sum(counts[:3])].float().split(list(counts[:3]), dim=1)
-        scale = 1 / 0.13
-        score = self.score(torch.cat([middle.mean(dim=1), high.mean(dim=1)], dim=1) * scale)
+        parts = (seen.frame[:, : sum(self.counts)].float() * self.scale).split(self.counts, dim=1)
+        low, middle, high, _, summary = parts
+        score = self.score(torch.cat([middle.mean(dim=1), high.mean(dim=1), summary.flatten(1)], dim=1))
         if seen.detail is None:
             return score, None
-        parts = [low.mean(dim=1), middle.mean(dim=1), seen.detail.float().mean(dim=1)]
-        return score, self.remedy(torch.cat(parts, dim=1) * scale)
+        detail = (seen.detail.float() * self.scale).mean(dim=1)
+        return score, self.remedy(torch.cat([low.mean(dim=1), middle.mean(dim=1), detail], dim=1))
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

@@ -113,8 +113,7 @@ class Trainer:
         self.model, self.packer, self.drawer, self.photos, self.folder = model, packer, drawer, photos, folder
         self.prose = prose
         self.step = 0
-        self.heads = AuxiliaryHeads(model.config.text_config.hidden_size, model.config.remedies)
-        self.counts = [model.config.branch(name).queries for name in model.config.branches]
+        self.heads = AuxiliaryHeads(model.config)
         self.word_index = drawer.vocabulary.index
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -202,7 +201,7 @@ class Trainer:
     def _auxiliary(
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
     ) -> dict[str, Tensor]:
-        score, remedy = self.heads(seen, self.counts)
+        score, remedy = self.heads(seen)
         found = {}
         rated = [i for i, each in enumerate(examples) if each.score]
         if rated:
@@ -292,7 +291,6 @@ class Trainer:
             every: seconds between checkpoints.
             look: figures on photos kept out, every ``look_every`` steps.
         """
-        torch.manual_seed(stage.seed)
         trained = self.model.trained_parameters(stage.rates)
         optimiser = self._optimiser(stage)
         average = {name: value.detach().clone() for name, value in trained.items()}
@@ -303,6 +301,7 @@ class Trainer:
             meter = Meter(stage.name, log)
             for step, examples in self.batches(stage, start):
                 self.step = step
+                torch.manual_seed(stage.seed * 1_000_003 + step)  # dropout of a resumed run is that of a whole one
                 meter.count(len(examples), step, self._step(stage, step, examples, optimiser))
                 decay = min(stage.average, (1 + step) / (10 + step))
                 with torch.no_grad():
