@@ -64,7 +64,7 @@ def test_an_absent_split_is_named() -> None:
 
 
 def test_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
-    with pytest.raises(UsageError, match="found 'flickr'; did you mean flickr8k.*There are: aadb, ava"):
+    with pytest.raises(UsageError, match="found 'flickr'; did you mean flickr8k.*There are: aadb, animal-pose, ava"):
         dataset("flickr")
 
 
