@@ -46,9 +46,9 @@ class CalmForConditionalGeneration(PreTrainedModel):
     def __init__(self, config: OneNetworkConfig) -> None:
         super().__init__(config)
         vision, text = config.vision_config, config.text_config
-        self.backbone = Backbone(AutoModel.from_config(vision), config.pool)
+        self.backbone = Backbone(AutoModel.from_config(vision, dtype=torch.float32), config.pool)
         self.alignment = AlignmentModule(config)
-        self.language_model = AutoModelForCausalLM.from_config(text)
+        self.language_model = AutoModelForCausalLM.from_config(text, dtype=torch.float32)
         self.lexicon = Lexicon(len(config.vocabulary), text.hidden_size, config.token_rms)
         rows = SCORE_LEVELS + config.remedies + AMOUNT_LEVELS
         self.answers = nn.Linear(text.hidden_size, rows)
