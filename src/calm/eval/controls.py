@@ -1,7 +1,7 @@
 """Controls that could refute the claim that the language model sees.
 
 - ``swap``: the same questions with another photo's visual tokens: scores must not follow the photo any more,
-  suggestions must fall to chance, comments must not be told apart.
+  suggestions must fall to chance, comments must not be identified.
 - ``blank``: black, grey, white, noise, one pixel: nothing may be named, the score must be low.
 - ``identification``: of ten photos, which one is a comment about, by log p(comment | photo); chance .10.
 - ``planted errors``: a comment with one claim turned round must be less likely, given the photo.
@@ -54,7 +54,7 @@ OPPOSITES = {
 
 @dataclass(frozen=True)
 class Blank:
-    """What is said of one blank frame."""
+    """The answers about one blank frame."""
 
     kind: str
     score: float

@@ -43,5 +43,5 @@ def names(
         "right_of_three": share(accepted, 3),
         "wrong": float(np.mean([any(w not in n for w in words[:1]) for words, n in zip(found, accepted, strict=True)])),
         "right_swapped": share(others, 1),
-        "said": [words[:3] for words in found],
+        "named": [words[:3] for words in found],
     }

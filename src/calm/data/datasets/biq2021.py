@@ -1,11 +1,11 @@
-"""BIQ2021: 12,000 photos of 512×512 with mean opinions of technical quality (30 raters in a laboratory).
+"""BIQ2021: 12,000 photos of 512×512 with mean opinion scores of technical quality (30 raters in a laboratory).
 
 Layout::
 
     Images/ss01 (1).jpg …                   ss01 everyday photos, ss02 faults made on purpose, ss03 from Unsplash
     Train (Images and MOS).csv, Test (Images and MOS).csv
 
-The opinion is about quality, 0–1, and stands in ``attributes["quality"]`` on 1–10; it is no rating of beauty.
+The score is about quality, 0–1, and stands in ``attributes["quality"]`` on 1–10; it is no rating of beauty.
 """
 
 from __future__ import annotations

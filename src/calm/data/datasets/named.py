@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -236,7 +235,7 @@ class CocoMini(DataSet):
         for part in ("train2017", "val2017"):
             base = Path(root)
             boxes = json.loads((base / f"annotations/instances_{part}.json").read_text())
-            said = json.loads((base / f"annotations/captions_{part}.json").read_text())
+            captioned = json.loads((base / f"annotations/captions_{part}.json").read_text())
             kinds = {each["id"]: each["name"] for each in boxes["categories"]}
             for image in boxes["images"]:
                 path = base / part / image["file_name"]
@@ -245,13 +244,10 @@ class CocoMini(DataSet):
                     if each["image_id"] == image["id"]:
                         kind = kinds[each["category_id"]]
                         areas[kind] = areas.get(kind, 0.0) + each["area"]
-                captions = [each["caption"].strip() for each in said["annotations"] if each["image_id"] == image["id"]]
+                captions = [
+                    each["caption"].strip() for each in captioned["annotations"] if each["image_id"] == image["id"]
+                ]
                 if path.is_file() and areas and captions:
                     names = tuple(sorted(areas, key=lambda kind: -areas[kind]))
                     found.append(Record(str(path), captions=tuple(captions), names=names, split="test"))
         return self.choose(found, split)
-
-
-def plain_name(name: str) -> str:
-    """A class name in lower case without what stands in brackets or after a comma: "ox, cow (animal)" → "ox"."""
-    return re.sub(r"\s*[(,].*", "", name).replace("_", " ").strip().lower()
