@@ -12,6 +12,7 @@ from parts import text_model, tiny_tokenizer, vision_model
 from calm.inference.answers import Answers
 from calm.model.config import OneNetworkConfig
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
+from calm.model.storage import embed_lexicons
 from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, SCORE_QUESTION, SUGGEST_QUESTION, Exchange, Packer
 from calm.train.examples import Known, Shot
 from calm.train.trainer import Stage, Trainer
@@ -38,6 +39,8 @@ def tiny() -> tuple[CalmForConditionalGeneration, Packer]:
         thematic_grid=2,
         words=2,
         vocabulary=WORDS,
+        attribute_words=["dark", "warm"],
+        attribute_tokens=1,
         qformer_layers=1,
         qformer_heads=2,
         qformer_hidden=32,
@@ -45,7 +48,7 @@ def tiny() -> tuple[CalmForConditionalGeneration, Packer]:
         text_lora=ADAPTERS,
     )
     model = CalmForConditionalGeneration(config)
-    model.lexicon.embed(WORDS, tokenizer, model.get_input_embeddings().weight)
+    embed_lexicons(model, tokenizer)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # adapters that begin at zero change nothing and pass no gradient on
             torch.nn.init.normal_(parameter, std=0.1)
@@ -168,7 +171,8 @@ class Shots:
     def example(self, shot, rng):
         from calm.train.examples import Example
 
-        found = Example(shot, words=["dog"], score=shot.target, remedies=(1 / 23,) * 23)
+        known = np.array([1, -1], np.float32)
+        found = Example(shot, words=["dog"], attributes=known, score=shot.target, remedies=(1 / 23,) * 23)
         found.exchanges = [
             Exchange("score", SCORE_QUESTION, target=shot.target, detail=False),
             Exchange("quality", "Quality?", target=shot.target),
@@ -199,6 +203,18 @@ def test_every_part_that_a_stage_trains_gets_a_gradient(tmp_path: Path) -> None:
     ]
     # keys' biases move all of a query's logits alike: softmax takes them away
     assert [name for name in without if ".key.bias" not in name and "unsure" not in name] == []
+
+
+def test_trunk_and_late_blocks_are_the_whole_encoder() -> None:
+    """Kept features of blocks that never change, and the others run anew, must be what one pass gives."""
+    model, _ = tiny()
+    pixels = torch.randn(2, 3, 56, 56)
+    layers = model.config.layers
+    whole = model.backbone(pixels, layers)
+    for until in range(layers[0], layers[-1]):
+        kept, tokens = model.backbone.trunk(pixels, [k for k in layers if k <= until], until)
+        late = model.backbone.late(tokens, [k for k in layers if k > until], until)
+        assert torch.equal(torch.cat([kept, late], dim=1), whole)
 
 
 def test_what_a_stage_does_not_name_stands_still(tmp_path: Path) -> None:
@@ -242,6 +258,7 @@ def test_a_trained_network_is_the_same_from_its_folder(tmp_path: Path) -> None:
     vision, text = write_parts(tmp_path)
     torch.manual_seed(1)
     shape = {"image_size": 56, "branches": BRANCHES, "thematic_grid": 2, "words": 2, "vocabulary": WORDS}
+    shape |= {"attribute_words": ["dark"], "attribute_tokens": 1}
     qformer = {"qformer_layers": 1, "qformer_heads": 2, "qformer_hidden": 32}
     model, tokenizer = build(vision, text, **shape, **qformer, vision_lora=ADAPTERS, text_lora=ADAPTERS)
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""Noise: grain of light and of colour, fine or coarse, even or growing with light."""
+"""Noise: grain of light and of colour, fine or coarse, added to the picture or made in the sensor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 
 from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.light import decode, encode
 from calm.types import Suggestion
 
 MOST = 26.0
 """Standard deviation at severity 1, on 0–255."""
+SENSOR = 0.5
+"""Share of noise that is made as a sensor makes it, before the colours are interpolated."""
 
 
 class Noise(Edit):
@@ -32,7 +35,9 @@ class Noise(Edit):
         rng: np.random.Generator,
         saliency: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Applied | None]:
-        return add_noise(photo, self.amount(direction, severity), rng), self.done(direction, severity)
+        sensor = rng.random() < SENSOR
+        make = add_sensor_noise if sensor else add_noise
+        return make(photo, self.amount(direction, severity), rng), self.done(direction, severity)
 
     def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
         """Wiener's filter over small windows, wider for colour: what varies no more than the noise is smoothed."""
@@ -119,3 +124,31 @@ def add_noise(photo: np.ndarray, deviation: float, rng: np.random.Generator) -> 
     light = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     pattern *= np.float32(1 - poisson) + np.float32(poisson) * (1.25 - 0.5 * light)[..., None]
     return np.clip(photo + pattern, 0, 1)
+
+
+def add_sensor_noise(photo: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Noise of a standard deviation (0–255) as cameras leave it: shot and read noise on a Bayer mosaic in linear light,
+    then demosaicing, a denoiser of random strength and the tone curve. What comes out is coloured and blotchy
+    (Brooks et al., CVPR 2019, has the chain).
+    """
+    height, width = photo.shape[:2]
+    shot, denoise, size = rng.uniform(0.2, 1.0), rng.uniform(0.0, 1.0), float(rng.uniform(0.5, 1.4))
+    light = decode(photo).astype(np.float32)
+    scale = np.sqrt((1 - shot) * 0.02 + shot * light)
+    noise = rng.standard_normal((height, width), dtype=np.float32)[..., None] * scale * _bayer(height, width)
+    # a colour is known at every second or fourth pixel only; what lies between is interpolated
+    known = cv2.GaussianBlur(_bayer(height, width), (0, 0), 0.8)
+    pattern = cv2.GaussianBlur(noise, (0, 0), 0.8) / np.maximum(known, 1e-3)
+    if denoise > 0.4:
+        soft = cv2.GaussianBlur(pattern, (0, 0), size)
+        pattern = soft + (1 - denoise) * (pattern - soft)
+    middle = encode(np.clip(np.float32(0.2) + 0.02 * pattern / max(float(pattern.std()), 1e-6), 0, 1))
+    gain = np.float32(0.02 * deviation / 255 / max(float(middle.std()), 1e-6))
+    return encode(light + pattern * (gain / max(float(pattern.std()), 1e-6))).astype(np.float32)
+
+
+def _bayer(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) float32, 1 where a sensor of pattern RGGB knows a colour."""
+    known = np.zeros((height, width, 3), np.float32)
+    known[::2, ::2, 0] = known[::2, 1::2, 1] = known[1::2, ::2, 1] = known[1::2, 1::2, 2] = 1
+    return known

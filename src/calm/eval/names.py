@@ -10,6 +10,9 @@ import numpy as np
 from calm.inference.answers import Answers
 from calm.tasks.exchange import KEYWORDS_QUESTION
 
+NOT_NAMED = ("nothing", "unclear")
+"""Answers that name no thing."""
+
 
 def names(
     answers: Answers,
@@ -30,7 +33,8 @@ def names(
     for start in range(0, len(photos), batch):
         seen = answers.see(photos[start : start + batch])
         for text in answers.text(seen, KEYWORDS_QUESTION, length=20):
-            found.append([word.strip(" .").lower() for word in text.split("\n")[0].split(",") if word.strip(" .")])
+            words = [word.strip(" .").lower() for word in text.split("\n")[0].split(",")]
+            found.append([word for word in words if word and word not in NOT_NAMED])
     shift = len(photos) // 2 + 1
     others = [accepted[(i + shift) % len(accepted)] for i in range(len(accepted))]
 

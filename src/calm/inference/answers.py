@@ -12,9 +12,10 @@ from transformers import PreTrainedTokenizerBase
 
 from calm.data.measure import MEASURE_NAMES, measure
 from calm.data.views import make_views, normalise
+from calm.model.config import SCORE_LEVELS
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.tasks.exchange import COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
-from calm.tasks.observation import Observation, parse_line
+from calm.tasks.observation import Observation, parse_line, score_prefix
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,18 @@ class Answers:
         return (levels * torch.linspace(0, 1, levels.shape[1])).sum(dim=1)
 
     @torch.inference_mode()
-    def text(self, seen: VisualTokens, question: str, length: int = 48) -> list[str]:
-        """Greedy answers in words."""
+    def text(
+        self, seen: VisualTokens, question: str, length: int = 48, begun: Sequence[str] | None = None
+    ) -> list[str]:
+        """Greedy answers in words.
+
+        Args:
+            begun: how each answer begins, all of as many tokens; only what follows is returned.
+        """
         prompt = self.prompt(seen, question)
+        if begun is not None:
+            ids = torch.tensor([self.packer.tokens(each) for each in begun])
+            prompt = torch.cat([prompt, self.model.get_input_embeddings()(ids)], dim=1)
         attention = torch.ones(prompt.shape[:2], dtype=torch.long)
         ids = self.model.language_model.generate(
             inputs_embeds=prompt,
@@ -109,11 +119,13 @@ class Answers:
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def comments(self, seen: VisualTokens, length: int = 150) -> list[Spoken]:
-        """An observation line, then prose."""
+        """An observation line that begins with the score as it is read, then prose."""
+        means = self.scores(seen).float() @ torch.arange(1.0, SCORE_LEVELS + 1)
+        begun = [score_prefix(mean) for mean in means.tolist()]
         found = []
-        for text in self.text(seen, COMMENT_QUESTION, length):
+        for start, text in zip(begun, self.text(seen, COMMENT_QUESTION, length, begun), strict=True):
             line, _, prose = text.partition("\n")
-            found.append(Spoken(line, parse_line(line), prose.strip()))
+            found.append(Spoken(start + line, parse_line(start + line), prose.strip()))
         return found
 
     @torch.inference_mode()

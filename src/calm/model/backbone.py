@@ -38,14 +38,31 @@ class Backbone(nn.Module):
         Returns:
             (B, len(layers), 1 + (grid / pool)², width): class token and pooled patches of each layer.
         """
-        tokens = self.model.embeddings(pixels)
+        return torch.stack(list(self._walk(self.model.embeddings(pixels), 0, layers)[0].values()), dim=1)
+
+    def trunk(self, pixels: Tensor, layers: Sequence[int], until: int) -> tuple[Tensor, Tensor]:
+        """The first ``until`` blocks, which never learn: hidden states of those ``layers`` as :meth:`forward` gives
+        them, and all tokens behind the last block, (B, 1 + grid², width), for :meth:`late`.
+        """
+        found, tokens = self._walk(self.model.embeddings(pixels), 0, layers, until)
+        return torch.stack(list(found.values()), dim=1), tokens
+
+    def late(self, tokens: Tensor, layers: Sequence[int], after: int) -> Tensor:
+        """What :meth:`forward` gives of ``layers``, all of them behind block ``after``, from :meth:`trunk`'s tokens."""
+        return torch.stack(list(self._walk(tokens, after, layers)[0].values()), dim=1)
+
+    def _walk(
+        self, tokens: Tensor, start: int, layers: Sequence[int], stop: int | None = None
+    ) -> tuple[dict[int, Tensor], Tensor]:
+        """Blocks ``start`` + 1 to ``stop`` (None: the deepest of ``layers``)."""
         found = {}
-        for number, block in enumerate(self.blocks()[: max(layers)], start=1):
+        stop = max(layers) if stop is None else stop
+        for number, block in enumerate(self.blocks()[start:stop], start=start + 1):
             tokens = block(tokens)
             tokens = tokens[0] if isinstance(tokens, tuple) else tokens
             if number in layers:
                 found[number] = pool_patches(tokens, self.pool)
-        return torch.stack([found[layer] for layer in layers], dim=1)
+        return found, tokens
 
 
 def pool_patches(tokens: Tensor, pool: int) -> Tensor:

@@ -60,6 +60,8 @@ class OneNetworkConfig(PretrainedConfig):
         summary_hidden, summary_dropout: its hidden width and dropout.
         words: how many of the surest words stand among the visual tokens; 0 for none.
         vocabulary: the words that the thematic branch is aligned with.
+        attribute_words: words of light, colour, sharpness, mood and faults that the other branches are aligned with.
+        attribute_tokens: how many of the surest of them stand among the tokens of the crop.
         qformer_layers, qformer_heads, qformer_hidden: of each Q-Former; its width is the encoder's.
         qformer_dropout: dropout inside the Q-Formers, 0–1.
         measures: pixel statistics that the detail tokens are asked with; 0 for none.
@@ -84,6 +86,8 @@ class OneNetworkConfig(PretrainedConfig):
         summary_dropout: float = 0.4,
         words: int = 6,
         vocabulary: list[str] | None = None,
+        attribute_words: list[str] | None = None,
+        attribute_tokens: int = 0,
         qformer_layers: int = 2,
         qformer_heads: int = 6,
         qformer_hidden: int = 1536,
@@ -105,6 +109,7 @@ class OneNetworkConfig(PretrainedConfig):
         self.summary_tokens, self.summary_hidden = summary_tokens, summary_hidden
         self.summary_dropout = summary_dropout
         self.vocabulary = list(vocabulary or [])
+        self.attribute_words, self.attribute_tokens = list(attribute_words or []), attribute_tokens
         self.qformer_layers, self.qformer_heads, self.qformer_hidden = qformer_layers, qformer_heads, qformer_hidden
         self.qformer_dropout, self.measures, self.token_rms = qformer_dropout, measures, token_rms
         self.vision_lora, self.text_lora = vision_lora, text_lora
@@ -135,6 +140,24 @@ class OneNetworkConfig(PretrainedConfig):
         return self.branch("low").layers if "low" in self.branches else ()
 
     @property
+    def trunk(self) -> int:
+        """Encoder blocks before the first one with adapters: what they say of a photo never changes."""
+        adapted = (self.vision_lora or {}).get("layers_to_transform")
+        if self.vision_lora is None:
+            return self.vision_config.num_hidden_layers
+        return min(adapted) if adapted else 0
+
+    @property
+    def trunk_layers(self) -> tuple[int, ...]:
+        """Those of :attr:`layers` that belong to the trunk."""
+        return tuple(layer for layer in self.layers if layer <= self.trunk)
+
+    @property
+    def late_layers(self) -> tuple[int, ...]:
+        """Those of :attr:`layers` behind the trunk."""
+        return tuple(layer for layer in self.layers if layer > self.trunk)
+
+    @property
     def patches(self) -> int:
         """Patches along one side of a view."""
         return self.image_size // self.vision_config.patch_size
@@ -153,8 +176,8 @@ class OneNetworkConfig(PretrainedConfig):
 
     @property
     def detail_tokens(self) -> int:
-        """Visual tokens of the native-resolution crop."""
-        return self.branch("low").queries if "low" in self.branches else 0
+        """Visual tokens of the native-resolution crop, and the surest attribute words."""
+        return self.branch("low").queries + self.attribute_tokens if "low" in self.branches else 0
 
     @property
     def visual_tokens(self) -> int:

@@ -29,11 +29,14 @@ class VisualTokens:
         frame: (B, config.frame_tokens, width), of the whole frame.
         detail: (B, config.detail_tokens, width), of the native-resolution crop; None where only the frame was read.
         words: (B, len(config.vocabulary)), how sure each word is (logits), None without a vocabulary.
+        attributes: (B, len(config.attribute_words)), the same of attribute words, which the crop's tokens take part in;
+            None where the crop was not read.
     """
 
     frame: Tensor
     detail: Tensor | None
     words: Tensor | None
+    attributes: Tensor | None = None
 
 
 class CalmForConditionalGeneration(PreTrainedModel):
@@ -50,6 +53,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         self.alignment = AlignmentModule(config)
         self.language_model = AutoModelForCausalLM.from_config(text, dtype=torch.float32)
         self.lexicon = Lexicon(len(config.vocabulary), text.hidden_size, config.token_rms)
+        self.attribute_lexicon = Lexicon(len(config.attribute_words), text.hidden_size, config.token_rms)
         rows = SCORE_LEVELS + config.remedies + AMOUNT_LEVELS
         self.answers = nn.Linear(text.hidden_size, rows)
         self.quality = nn.Linear(text.hidden_size, SCORE_LEVELS)
@@ -122,14 +126,26 @@ class CalmForConditionalGeneration(PreTrainedModel):
             words = self.lexicon.logits(tokens["thematic"])
             if self.config.words:
                 tokens["words"] = self.lexicon.surest(words, self.config.words).to(tokens["thematic"].dtype)
-        seen = None
-        if detail is not None and self.config.detail_tokens:
-            here = torch.ones(len(features), dtype=torch.bool, device=features.device) if wanted is None else wanted
-            seen = features.new_zeros(len(features), self.config.detail_tokens, self.config.text_config.hidden_size)
-            if here.any():
-                found = self.alignment.detail(detail[here].to(dtype), None if measures is None else measures[here])
-                seen = seen.to(found.dtype).index_put((here.nonzero()[:, 0],), found)
-        return VisualTokens(torch.cat(list(tokens.values()), dim=1), seen, words)
+        frame = torch.cat(list(tokens.values()), dim=1)
+        if detail is None or not self.config.detail_tokens:
+            return VisualTokens(frame, None, words)
+        here = torch.ones(len(features), dtype=torch.bool, device=features.device) if wanted is None else wanted
+        seen = frame.new_zeros(len(features), self.config.detail_tokens, self.config.text_config.hidden_size)
+        attributes = None
+        if self.config.attribute_words:
+            attributes = frame.new_zeros(len(features), len(self.config.attribute_words), dtype=torch.float32)
+        if here.any():
+            found = self.alignment.detail(detail[here].to(dtype), None if measures is None else measures[here])
+            place = (here.nonzero()[:, 0],)
+            if attributes is not None:
+                aligned = [tokens[name][here] for name in self.config.branches]
+                sure = self.attribute_lexicon.logits(torch.cat([*aligned, found], dim=1))
+                attributes = attributes.index_put(place, sure)
+                if self.config.attribute_tokens:
+                    spoken = self.attribute_lexicon.surest(sure, self.config.attribute_tokens)
+                    found = torch.cat([found, spoken.to(found.dtype)], dim=1)
+            seen = seen.to(found.dtype).index_put(place, found)
+        return VisualTokens(frame, seen, words, attributes)
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -179,7 +195,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         """
         prefixes = {
             "alignment": ("alignment.",),
-            "lexicon": ("lexicon.",),
+            "lexicon": ("lexicon.", "attribute_lexicon."),
             "answers": ("answers.", "quality.", "remedy_tokens."),
             "vision": ("backbone.",),
             "language": ("language_model.",),

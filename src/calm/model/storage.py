@@ -54,9 +54,19 @@ def build(vision: str, text: str, **settings: Any) -> tuple[CalmForConditionalGe
     tokenizer = load_tokenizer(f"packaged:{text}" if text in PACKAGED_PARTS else text)
     model = CalmForConditionalGeneration(config)
     fill_frozen(model)
-    if config.vocabulary:
-        model.lexicon.embed(config.vocabulary, tokenizer, model.get_input_embeddings().weight)
+    embed_lexicons(model, tokenizer)
     return model, tokenizer
+
+
+def embed_lexicons(model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give both lexicons the language model's embeddings of their words."""
+    table = model.get_input_embeddings().weight
+    for lexicon, words in (
+        (model.lexicon, model.config.vocabulary),
+        (model.attribute_lexicon, model.config.attribute_words),
+    ):
+        if words:
+            lexicon.embed(words, tokenizer, table)
 
 
 def fill_frozen(model: CalmForConditionalGeneration) -> None:
@@ -90,7 +100,7 @@ def trained_tensors(model: CalmForConditionalGeneration) -> dict[str, Tensor]:
     return {
         name: value.detach()
         for name, value in model.state_dict().items()
-        if (not name.startswith(frozen) or "lora_" in name) and name != "lexicon.embeddings"
+        if (not name.startswith(frozen) or "lora_" in name) and not name.endswith("lexicon.embeddings")
     }
 
 
@@ -128,8 +138,7 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
     tokenizer = load_tokenizer(f"packaged:{text}" if text in PACKAGED_PARTS else text)
     model = CalmForConditionalGeneration(config)
     fill_frozen(model)
-    if config.vocabulary:
-        model.lexicon.embed(config.vocabulary, tokenizer, model.get_input_embeddings().weight)
+    embed_lexicons(model, tokenizer)
     fill_trained(model, folder)
     return model, tokenizer
 

@@ -2,7 +2,7 @@
 
 One line of fields, each of them optional and always in this order::
 
-    Shows: dog, grass. Light: dark. Colour: muted, warm. Mood: calm. Strengths: mood. Faults: noisy (clear). Score: 6.4
+    Score: 6.4. Shows: dog, grass. Light: dark. Colour: muted, warm. Mood: calm. Strengths: mood. Faults: noisy (clear)
 
 :func:`write_line` writes it for training, :func:`parse_line` reads what the model wrote; ``aspects`` of a comment are
 the parsed line.
@@ -14,7 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-FIELDS = ("Shows", "Light", "Colour", "Detail", "Mood", "Strengths", "Faults", "Score")
+FIELDS = ("Score", "Shows", "Light", "Colour", "Detail", "Mood", "Strengths", "Faults")
+NOTHING, UNCLEAR = "nothing", "unclear"
+"""What a line shows of a blank frame, and of a photo whose subject cannot be told."""
 
 FAULTS: dict[tuple[str, str], str] = {
     ("exposure", "increase"): "too dark",
@@ -84,6 +86,7 @@ class Observation:
 def write_line(seen: Observation) -> str:
     """The line of an observation."""
     values = {
+        "Score": "" if seen.score is None else spoken_score(seen.score),
         "Shows": ", ".join(seen.shows),
         "Light": ", ".join(seen.light),
         "Colour": ", ".join(seen.colour),
@@ -91,9 +94,18 @@ def write_line(seen: Observation) -> str:
         "Mood": ", ".join(seen.mood),
         "Strengths": ", ".join(seen.strengths),
         "Faults": ", ".join(f"{fault} ({strength})" if strength else fault for fault, strength in seen.faults),
-        "Score": "" if seen.score is None else f"{seen.score:.1f}",
     }
     return ". ".join(f"{name}: {values[name]}" for name in FIELDS if values[name])
+
+
+def spoken_score(score: float) -> str:
+    """A score as the line states it: one decimal, 1.0 to 9.9, so that it always has as many tokens."""
+    return f"{min(max(score, 1.0), 9.9):.1f}"
+
+
+def score_prefix(score: float) -> str:
+    """How a line begins: with the score that was read, so that words and number agree."""
+    return f"Score: {spoken_score(score)}. "
 
 
 def parse_line(line: str) -> Observation:
@@ -121,6 +133,14 @@ def parse_line(line: str) -> Observation:
         tuple(faults),
         float(number.group(1)) if number else None,
     )
+
+
+MEASURED = {
+    "light": ("dark", "bright", "soft tones", "strong contrast", "even"),
+    "colour": ("black and white", "muted", "vivid", "natural", "warm", "cool"),
+    "detail": ("soft", "crisp"),
+}
+"""Words of :func:`measured_words`."""
 
 
 def measured_words(cues: Mapping[str, float]) -> dict[str, tuple[str, ...]]:

@@ -27,7 +27,17 @@ from calm.tasks.exchange import (
     SUGGEST_QUESTION,
     Exchange,
 )
-from calm.tasks.observation import FAULTS, STRENGTHS, Observation, measured_words, write_line
+from calm.tasks.observation import (
+    FAULTS,
+    MEASURED,
+    NOTHING,
+    STRENGTHS,
+    UNCLEAR,
+    Observation,
+    measured_words,
+    score_prefix,
+    write_line,
+)
 from calm.train.critiques import Critiques
 from calm.train.vocabulary import Vocabulary, tables
 from calm.types import CLASSES
@@ -40,7 +50,7 @@ CLEAR = 0.33
 """Severity from which an edit is clearly visible."""
 NEED_SUBJECT = frozenset({"framing", "subject_emphasis", "clutter"})
 """Edits that go by a map of the main subject."""
-COMMENTED = {"rated": 0.25, "named": 0.45, "edited": 0.7}
+COMMENTED = {"rated": 0.35, "named": 0.45, "edited": 0.7, "blank": 0.5}
 """How often a photo of each kind is commented on: words cost most of a step, and a score alone is cheap."""
 MOODS = {
     "amusement": "cheerful",
@@ -53,6 +63,12 @@ MOODS = {
     "neutral": "plain",
 }
 """Words for the emotions that PARA's raters named."""
+ATTRIBUTE_WORDS = tuple(
+    dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
+)
+"""Words that the lower branches are aligned with."""
+BLANKS = 400
+"""How many different blank frames there are."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +109,15 @@ class Shot:
         photo: what is known of the photo.
         frame, crop: (S, S, 3) uint8; the crop is the frame again where the photo is too small. None where their encoder
             features are at hand instead.
-        features, detail: (layers, tokens, width) of frame and crop, where the encoder has run already.
+        features, detail: (layers, tokens, width) of frame and crop, of blocks that never change; tokens: (1 + grid²,
+            width), those behind the last of these blocks. See :mod:`calm.train.feature_shots`.
         cues: pixel statistics in natural units.
         applied: edits that were made.
-        kind: ``rated``, ``named`` or ``edited``.
+        kind: ``rated``, ``named``, ``edited`` or ``blank``.
         target: ten probabilities of the score of the photo as it is here; None where unknown.
         better: the undamaged photo, which must score higher.
+        read_score: what the aligned model reads itself, where nobody rated the photo as it is here.
+        unclear: the aligned model cannot tell what its labels name: the language model learns to say so.
     """
 
     photo: Known
@@ -111,6 +130,9 @@ class Shot:
     better: Shot | None = None
     features: Any = None
     detail: Any = None
+    tokens: Any = None
+    read_score: float | None = None
+    unclear: bool = False
 
 
 @dataclass
@@ -120,22 +142,26 @@ class Example:
     Attributes:
         shot: the photo.
         exchanges: about it.
-        words: words of the vocabulary that are true of it; None where that is not known.
+        words: words of the vocabulary that are true of it; empty for a blank frame; None where that is not known.
+        attributes: of each attribute word, whether it is true (1), false (0) or not known (−1).
         score: ten target probabilities; None where unknown.
         remedies: probability of each remedy, the last is "nothing"; None where it was not asked.
         severity: of the edit whose amount is asked.
         better: the undamaged photo, which must score higher by ``margin``.
+        crop: the tokens of the crop are read even if no exchange asks for them.
     """
 
     shot: Shot
     exchanges: list[Exchange] = field(default_factory=list)
     words: list[str] | None = None
+    attributes: np.ndarray | None = None
     score: tuple[float, ...] | None = None
     remedies: tuple[float, ...] | None = None
     remedy: int | None = None
     severity: float | None = None
     better: Example | None = None
     margin: float = 0.0
+    crop: bool = False
 
     @property
     def measures(self) -> np.ndarray:
@@ -208,6 +234,8 @@ class Drawer:
 
     def shoot(self, kind: str, photo: Known, rng: np.random.Generator) -> Shot:
         """A photo as an example of ``kind`` shows it; edited ones may bring the original along."""
+        if kind == "blank":
+            return self._shot(photo, draw_blank(rng), kind, target=spread_mean(1.3, 0.6))
         pixels = read_photo(photo.path)
         if kind == "edited":
             return self._edit(photo, pixels, rng)
@@ -244,7 +272,10 @@ class Drawer:
 
     def example(self, shot: Shot, rng: np.random.Generator) -> Example:
         """The exchanges that a photo's labels allow, in one of their wordings."""
-        photo, found = shot.photo, Example(shot, words=self._words(shot.photo), score=shot.target)
+        photo = shot.photo
+        found = Example(shot, words=self._words(photo), attributes=attribute_target(shot), score=shot.target)
+        if shot.kind == "blank":
+            found.words = []
         if shot.target is not None:
             weight = 1.0 if photo.score is not None else 0.5
             found.exchanges.append(Exchange("score", SCORE_QUESTION, target=shot.target, detail=False, weight=weight))
@@ -253,8 +284,9 @@ class Drawer:
             found.exchanges.append(Exchange("quality", QUALITY_QUESTION, target=target))
         if shot.kind == "edited":
             self._ask_remedy(found, rng)
+        found.crop = not self.text and rng.random() < 0.3
         if self.text:
-            self._add_words(found, rng, 1.0 if shot.kind == "named" else 0.4)
+            self._add_words(found, rng, 1.0 if shot.kind in ("named", "blank") else 0.4)
             self._add_comment(found, rng, COMMENTED[shot.kind])
         return found
 
@@ -299,20 +331,68 @@ class Drawer:
             return
         if captions and rng.random() < 0.7:
             found.exchanges.append(Exchange("text", CAPTION_QUESTION, tidy(captions[int(rng.integers(len(captions)))])))
-        elif found.words:
-            found.exchanges.append(Exchange("text", KEYWORDS_QUESTION, ", ".join(found.words[:4]) + "."))
+        elif shows := shown(found):
+            found.exchanges.append(Exchange("text", KEYWORDS_QUESTION, ", ".join(shows[:4]) + "."))
 
     def _add_comment(self, found: Example, rng: np.random.Generator, chance: float) -> None:
         """The observation line with whatever is known of the photo as it is now, and prose behind it."""
         if rng.random() > chance:
             return
-        shows = found.words or found.shot.photo.guessed
-        seen = observe(found.shot, shows[:3])
-        line = write_line(seen) + "\n"
-        prose = ""
-        if self.critiques is not None:
-            prose = self.critiques.compose(seen, _subject(found.shot.photo.captions, shows, rng), rng)
-        found.exchanges.append(Exchange("text", COMMENT_QUESTION, line + prose, ended=bool(prose), weight=0.7))
+        shot = found.shot
+        shows = shown(found) or shot.photo.guessed or (UNCLEAR,)
+        seen = observe(shot, shows[:3])
+        score = seen.score if seen.score is not None else shot.read_score
+        prompt = "" if score is None else score_prefix(score)
+        line = write_line(replace(seen, score=None)) + "\n"
+        prose = "There is nothing to see in this photo." if shot.kind == "blank" else ""
+        if self.critiques is not None and shot.kind != "blank":
+            named = [each for each in shows if each != UNCLEAR]
+            prose = self.critiques.compose(seen, _subject(shot.photo.captions if named else (), named, rng), rng)
+        found.exchanges.append(
+            Exchange("text", COMMENT_QUESTION, line + prose, prompt=prompt, ended=bool(prose), weight=0.7)
+        )
+
+
+def shown(found: Example) -> Sequence[str]:
+    """What to say that a photo shows; "unclear" where the visual tokens do not tell it."""
+    if found.shot.kind == "blank":
+        return (NOTHING,)
+    return (UNCLEAR,) if found.words and found.shot.unclear else found.words or ()
+
+
+def attribute_target(shot: Shot) -> np.ndarray:
+    """(len(ATTRIBUTE_WORDS),) float32: 1 true, 0 false, −1 not known. Light, colour and sharpness are measured, moods
+    are known from raters' emotions, faults of photos that were edited here.
+    """
+    target = np.full(len(ATTRIBUTE_WORDS), -1.0, np.float32)
+    seen = observe(shot, ())
+    known: dict[str, set[str]] = {name: set(getattr(seen, name)) for name in MEASURED}
+    groups: dict[str, Sequence[str]] = dict(MEASURED)
+    if shot.photo.emotions:
+        known["mood"], groups["mood"] = set(seen.mood), tuple(MOODS.values())
+    if shot.kind == "edited":
+        known["faults"], groups["faults"] = {fault for fault, _ in seen.faults}, tuple(FAULTS.values())
+    for name, words in groups.items():
+        for word in words:
+            target[ATTRIBUTE_WORDS.index(word)] = float(word in known[name])
+    return target
+
+
+def draw_blank(rng: np.random.Generator) -> np.ndarray:
+    """A frame with nothing to see: one tone, one colour, a gradient, noise or blur of noise; (H, W, 3) uint8."""
+    height, width = (int(side) for side in rng.integers(160, 480, 2))
+    kind = str(rng.choice(["black", "white", "grey", "colour", "gradient", "noise", "clouds"]))
+    if kind in ("noise", "clouds"):
+        side = (height, width) if kind == "noise" else (height // 40 + 2, width // 40 + 2)
+        noise = rng.normal(rng.uniform(60, 200), rng.uniform(10, 80), (*side, int(rng.choice([1, 3]))))
+        noise = np.broadcast_to(noise, (*side, 3)).astype(np.float32)
+        return np.clip(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+    tones = {"black": rng.uniform(0, 8, 1), "white": rng.uniform(247, 255, 1), "grey": rng.uniform(8, 247, 1)}
+    start = np.broadcast_to(tones.get(kind, rng.uniform(0, 255, 3)), 3)
+    end = rng.uniform(0, 255, 3) if kind == "gradient" else start
+    along = np.linspace(0, 1, width if rng.random() < 0.5 else height)
+    frame = np.broadcast_to((start + (end - start) * along[:, None])[None], (height, len(along), 3))
+    return np.ascontiguousarray(cv2.resize(frame.astype(np.uint8), (width, height)))
 
 
 def _subject(captions: Sequence[str], shows: Sequence[str], rng: np.random.Generator) -> str:

@@ -1,6 +1,7 @@
-"""Shots whose encoder features are kept on disk: what the frozen encoder says of them is computed once.
+"""Shots whose encoder features are kept on disk: what never changes of them is computed once.
 
-One folder a kind: ``frames.npy`` (n, layers, tokens, width) and ``crops.npy`` (m, detail layers, tokens, width), both
+One folder a kind: ``frames.npy`` (n, trunk layers, tokens, width) and ``crops.npy`` (m, detail layers, tokens, width)
+with pooled features, ``trunk.npy`` (n, 1 + grid², width) with all tokens behind the last block without adapters, all in
 float16, and ``shots.jsonl`` with what was done to each.
 """
 
@@ -9,15 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from calm.data.views import normalise
 from calm.edits.base import Applied
+from calm.errors import ConfigError
 from calm.model.network import CalmForConditionalGeneration
 from calm.train.examples import Drawer, Known, Shot
 
@@ -35,8 +38,12 @@ def write_shots(
     """Shoot every photo once and keep its features. An interrupted run is begun anew."""
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config
-    frames: list[np.ndarray] = []
-    crops: list[np.ndarray] = []
+    if any(layer > config.trunk for layer in config.detail_layers):
+        raise ConfigError(
+            f"expected adapters of the encoder behind blocks {config.detail_layers}, which read the crop, found them "
+            f"from block {config.trunk + 1} on; leave those blocks out of vision_lora's layers_to_transform"
+        )
+    files = {name: _Growing(folder / f"{name}.npy") for name in ("frames", "trunk", "crops")}
     rows: list[dict[str, Any]] = []
 
     def shoot(index: int) -> Shot | None:
@@ -46,19 +53,18 @@ def write_shots(
             return None
 
     def keep(shots: list[Shot]) -> None:
-        views = [shot.frame for shot in shots]
         close = [shot for shot in shots if kind == "edited" or shot.photo.native]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            whole = _features(model, views, config.layers, batch)
-            detail = _features(model, [s.crop for s in close], config.detail_layers, batch) if close else None
-        places = {id(shot): i for i, shot in enumerate(close)}
-        for shot, found in zip(shots, whole, strict=True):
-            row = _row(shot)
-            frames.append(found)
-            if id(shot) in places and detail is not None:
-                row["crop"] = len(crops)
-                crops.append(detail[places[id(shot)]])
-            rows.append(row)
+            for views in _filled([shot.frame for shot in shots], batch, model):
+                pooled, tokens = model.backbone.trunk(views.pixels, config.trunk_layers, config.trunk)
+                files["frames"].add(pooled[: views.count])
+                if config.late_layers:
+                    files["trunk"].add(tokens[: views.count])
+            first = files["crops"].count
+            for views in _filled([shot.crop for shot in close], batch, model):
+                files["crops"].add(model.backbone(views.pixels, config.detail_layers)[: views.count])
+        places = {id(shot): first + i for i, shot in enumerate(close)}
+        rows.extend(_row(shot) | ({"crop": places[id(shot)]} if id(shot) in places else {}) for shot in shots)
 
     for shots in _batches(shoot, len(photos), batch):
         flat = []
@@ -73,15 +79,64 @@ def write_shots(
                 rows[first + offset]["better"] = first + offset + 1
                 rows[first + offset + 1]["pair"] = True
         tell(len(rows))
-    np.save(folder / "frames.npy", np.stack(frames))
-    np.save(folder / "crops.npy", np.stack(crops) if crops else np.zeros((0, 1, 1, 1), np.float16))
+    for file in files.values():
+        file.close()
     (folder / "shots.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+class _Growing:
+    """A float16 array on disk that grows along its first axis; nothing is written before the first row."""
+
+    HEAD = 128
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count, self.shape = path, 0, (1,)
+        self.stream = path.open("wb")
+        self.stream.write(bytes(self.HEAD))
+
+    def add(self, rows: Tensor) -> None:
+        self.shape, self.count = tuple(rows.shape[1:]), self.count + len(rows)
+        self.stream.write(rows.to(torch.float16).contiguous().numpy().tobytes())
+
+    def close(self) -> None:
+        facts = {"descr": "<f2", "fortran_order": False, "shape": (self.count, *self.shape)}
+        text = f"{facts}".encode().ljust(self.HEAD - 11) + b"\n"
+        self.stream.seek(0)
+        self.stream.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+        self.stream.close()
+
+
+@dataclass(frozen=True)
+class _Views:
+    pixels: Tensor
+    count: int
+
+
+def _filled(views: Sequence[np.ndarray], batch: int, model: CalmForConditionalGeneration) -> Iterator[_Views]:
+    """Always ``batch`` views at once, the last ones filled up: one shape for compiled blocks."""
+    for start in range(0, len(views), batch):
+        part = list(views[start : start + batch])
+        filled = np.stack(part + [part[0]] * (batch - len(part)))
+        yield _Views(normalise(filled, model.config.image_mean, model.config.image_std), len(part))
+
+
+def shot_features(model: CalmForConditionalGeneration, shots: Sequence[Shot]) -> Tensor:
+    """Encoder features of shots that have kept ones: (B, len(config.layers), tokens, width).
+
+    Blocks with adapters run here.
+    """
+    config = model.config
+    kept = torch.from_numpy(np.stack([shot.features for shot in shots]))
+    if not config.late_layers:
+        return kept
+    tokens = torch.from_numpy(np.stack([shot.tokens for shot in shots]))
+    late = model.backbone.late(tokens.to(model.backbone.model.dtype), config.late_layers, config.trunk)
+    return torch.cat([kept.to(late.dtype), late], dim=1)
 
 
 def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
     """Shots of :func:`write_shots`, without photos that are not in ``known``; features are read as they are needed."""
-    frames = np.load(folder / "frames.npy", mmap_mode="r")
-    crops = np.load(folder / "crops.npy", mmap_mode="r")
+    frames, crops, trunk = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("frames", "crops", "trunk"))
     rows = [json.loads(line) for line in (folder / "shots.jsonl").read_text().splitlines()]
     shots: list[Shot | None] = []
     for index, row in enumerate(rows):
@@ -99,6 +154,7 @@ def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
                 tuple(Applied(**each) for each in row["applied"]),
                 tuple(row["target"]) if row["target"] else None,
                 features=frames[index],
+                tokens=trunk[index] if len(trunk) else None,
                 detail=crops[row["crop"]] if "crop" in row else None,
             )
         )
@@ -116,19 +172,6 @@ def _row(shot: Shot) -> dict[str, Any]:
         "applied": [asdict(each) for each in shot.applied],
         "target": shot.target,
     }
-
-
-def _features(
-    model: CalmForConditionalGeneration, views: Sequence[np.ndarray], layers: Sequence[int], batch: int
-) -> np.ndarray:
-    """Always ``batch`` views at once, the last ones filled up: one shape for compiled blocks."""
-    found = []
-    for start in range(0, len(views), batch):
-        part = list(views[start : start + batch])
-        filled = part + [part[0]] * (batch - len(part))
-        frames = normalise(np.stack(filled), model.config.image_mean, model.config.image_std)
-        found.append(model.backbone(frames, layers)[: len(part)].to(torch.float16).numpy())
-    return np.concatenate(found)
 
 
 def _batches(shoot: Callable[[int], Shot | None], count: int, batch: int) -> Iterator[list[Shot]]:

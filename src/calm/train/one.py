@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +26,15 @@ from torch import Tensor
 
 from calm.data.hashes import hash_files
 from calm.errors import ConfigError
-from calm.model.network import CalmForConditionalGeneration
+from calm.model.network import CalmForConditionalGeneration, score_mean
 from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
-from calm.tasks.observation import write_line
+from calm.tasks.observation import measured_words, write_line
 from calm.train.critiques import Critiques
-from calm.train.examples import Drawer, Known, Shot, read_photo
-from calm.train.feature_shots import read_shots, write_shots
+from calm.train.examples import ATTRIBUTE_WORDS, BLANKS, Drawer, Known, Shot, read_photo
+from calm.train.feature_shots import read_shots, shot_features, write_shots
 from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
+from calm.train.objectives import AuxiliaryHeads
 from calm.train.recipe import assign
 from calm.train.trainer import Stage, Trainer
 from calm.train.vocabulary import Vocabulary
@@ -42,6 +44,8 @@ NETWORK = "one"
 """``network:`` of the recipes that are read here."""
 TRAINED_ON = "trained_on.txt"
 """First eight hex digits of the SHA-256 of every photo that was learnt from, so that evaluations can refuse them."""
+UNSEEN = 0.15
+"""A label whose word is less likely than this, while another word is surest, cannot be seen in the visual tokens."""
 GUESSED = 0.4
 """Probability from which a word of the aligned lexicon counts as what an unlabelled photo shows."""
 
@@ -123,7 +127,9 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     chosen = choose(recipe, known)
     vocabulary = build_vocabulary(known)
     torch.manual_seed(0)
-    model, tokenizer = build(recipe.vision, recipe.text, vocabulary=vocabulary.words, **recipe.config)
+    model, tokenizer = build(
+        recipe.vision, recipe.text, vocabulary=vocabulary.words, attribute_words=list(ATTRIBUTE_WORDS), **recipe.config
+    )
     if recipe.init:
         fill_trained(model, recipe.init)
     prepare(model, recipe.compile)
@@ -131,18 +137,21 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     critiques = Critiques(recipe.data.root, vocabulary)
     drawer = Drawer(vocabulary, critiques=critiques, size=model.config.image_size)
     packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
-    trainer = Trainer(model, packer, drawer, shots, recipe.output)
+    odds: dict[str, np.ndarray] = {kind: balance(shots[kind]) for kind in ("rated", "named") if kind in shots}
+    trainer = Trainer(model, packer, drawer, shots, recipe.output, odds=odds)
     if not recipe.init:
         standardise(model, shots)
     for number, spec in enumerate(recipe.stages):
         stage = Stage(**spec.model_dump(exclude={"prose"}))
         trainer.prose = Prose(critiques, spec.prose) if spec.prose else None
         if spec.read and (number == 0 or not recipe.stages[number - 1].read):
-            guess(model, shots, vocabulary)
+            guess(model.eval(), trainer.heads, shots, vocabulary)
         packer.length = stage.length
         trainer.run(stage, every=recipe.save_every)
     save(model, recipe.output)
-    seen = hash_files([photo.path for pool in chosen.values() for photo in pool], label=str(recipe.data.root))
+    seen = hash_files(
+        [photo.path for kind, pool in chosen.items() if kind != "blank" for photo in pool], label=str(recipe.data.root)
+    )
     digits = sorted({digest[:8] for digest in seen.values()})
     (recipe.output / TRAINED_ON).write_text("\n".join(digits) + "\n")
     return recipe.output
@@ -196,6 +205,7 @@ def choose(recipe: OneRecipe, known: Sequence[Known]) -> dict[str, list[Known]]:
         "named": named,
         "edited": [photo for photo in ordered if photo.source in EDITABLE and photo.native],
     }
+    pools["blank"] = [Known(f"blank:{number}", "blank") for number in range(BLANKS)]
     return {kind: pool[: recipe.photos[kind]] for kind, pool in pools.items() if recipe.photos.get(kind)}
 
 
@@ -206,7 +216,13 @@ def features(
     model.eval()
     found = {}
     for kind, photos in chosen.items():
-        facts = [recipe.vision, model.config.layers, model.config.detail_layers, [photo.path for photo in photos]]
+        facts = [
+            recipe.vision,
+            model.config.trunk,
+            model.config.trunk_layers,
+            model.config.detail_layers,
+            [photo.path for photo in photos],
+        ]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         folder = recipe.data.cache / f"{kind}-{digest}"
         if not (folder / "shots.jsonl").is_file():
@@ -247,21 +263,47 @@ def standardise(model: CalmForConditionalGeneration, shots: Mapping[str, list[Sh
     """Standardise the alignment module's summaries by shots of all kinds."""
     pool = [shot for each in shots.values() for shot in each]
     chosen = np.random.default_rng(0).choice(len(pool), min(most, len(pool)), replace=False)
-    model.alignment.standardise(torch.from_numpy(np.stack([pool[i].features for i in chosen])).float())
+    parts = [shot_features(model, [pool[i] for i in chosen[start : start + 64]]) for start in range(0, len(chosen), 64)]
+    model.alignment.standardise(torch.cat(parts).float())
 
 
 @torch.no_grad()
-def guess(model: CalmForConditionalGeneration, shots: Mapping[str, list[Shot]], vocabulary: Vocabulary) -> None:
-    """Let photos without labels be named by the aligned lexicon, where it is sure."""
-    todo = [shot for pool in shots.values() for shot in pool if not (shot.photo.names or shot.photo.captions)]
-    for start in range(0, len(todo), 256):
-        part = todo[start : start + 256]
-        features = torch.from_numpy(np.stack([shot.features for shot in part])).float()
-        logits: Tensor | None = model.align(features).words
-        assert logits is not None
-        sure, index = logits.sigmoid().topk(3, dim=1)
-        for shot, row, places in zip(part, sure.tolist(), index.tolist(), strict=True):
-            words = tuple(vocabulary.words[place] for p, place in zip(row, places, strict=True) if p >= GUESSED)
-            shot.photo = replace(shot.photo, guessed=words)
-            if shot.better is not None:
-                shot.better.photo = shot.photo
+def guess(
+    model: CalmForConditionalGeneration, heads: AuxiliaryHeads, shots: Mapping[str, list[Shot]], vocabulary: Vocabulary
+) -> None:
+    """Let the aligned model say what labels do not: what unlabelled photos show where it is sure, scores where nobody
+    rated, and which labels it cannot see ("unclear").
+    """
+    for kind, pool in shots.items():
+        if kind == "blank":
+            continue
+        every = {id(each): each for shot in pool for each in (shot, shot.better) if each is not None}
+        todo = list(every.values())
+        for start in range(0, len(todo), 256):
+            part = todo[start : start + 256]
+            with torch.autocast("cpu", torch.bfloat16):
+                seen = model.align(shot_features(model, part))
+                means = score_mean(heads(seen)[0]).tolist()
+            assert seen.words is not None
+            sure = seen.words.sigmoid()
+            for shot, row, mean in zip(part, sure, means, strict=True):
+                shot.read_score = mean
+                _guess_names(shot, row, vocabulary)
+
+
+def _guess_names(shot: Shot, sure: Tensor, vocabulary: Vocabulary) -> None:
+    best, places = (each.tolist() for each in sure.topk(3))
+    true = vocabulary.named(shot.photo.names, shot.photo.captions)
+    if true:
+        seen = max(float(sure[vocabulary.index[word]]) for word in true)
+        shot.unclear = vocabulary.words[places[0]] not in true and seen < UNSEEN
+    else:
+        words = tuple(vocabulary.words[place] for p, place in zip(best, places, strict=True) if p >= GUESSED)
+        shot.photo = replace(shot.photo, guessed=words)
+
+
+def balance(shots: Sequence[Shot]) -> np.ndarray:
+    """How often each photo is drawn, so that rare light and colour are learnt as well as common ones."""
+    looks = [tuple(sorted(measured_words(shot.cues).items())) for shot in shots]
+    counts = Counter(looks)
+    return np.array([counts[each] ** -0.5 for each in looks])

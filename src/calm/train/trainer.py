@@ -23,6 +23,7 @@ from calm.data.views import normalise
 from calm.model.network import CalmForConditionalGeneration, VisualTokens, score_mean
 from calm.tasks.exchange import IGNORED, Exchange, PackedRows, Packer
 from calm.train.examples import Drawer, Example, Shot
+from calm.train.feature_shots import shot_features
 from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
 
 
@@ -89,6 +90,11 @@ Look = Callable[[Stage], dict[str, Any]]
 """Figures on photos kept out, for the model as it is."""
 
 
+def reads_crop(example: Example) -> bool:
+    """Whether the tokens of the crop are needed: for remedies, words, and without the language model for attributes."""
+    return example.crop or example.remedies is not None or any(each.detail for each in example.exchanges)
+
+
 class Trainer:
     """Runs stages.
 
@@ -99,6 +105,7 @@ class Trainer:
         photos: known photos by kind of example, or shots with their features at hand.
         folder: of checkpoints and the log.
         prose: draws exchanges without a photo for each step.
+        odds: by kind, how often each of its photos is drawn; photos of other kinds alike.
     """
 
     def __init__(
@@ -109,9 +116,11 @@ class Trainer:
         photos: Mapping[str, Sequence[Any]],
         folder: Path,
         prose: Callable[[np.random.Generator], list[list[Exchange]]] | None = None,
+        odds: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.model, self.packer, self.drawer, self.photos, self.folder = model, packer, drawer, photos, folder
-        self.prose = prose
+        self.prose, self.odds = prose, odds or {}
+        self._summed: dict[str, np.ndarray] = {}
         self.step = 0
         self.heads = AuxiliaryHeads(model.config)
         self.word_index = drawer.vocabulary.index
@@ -127,7 +136,7 @@ class Trainer:
             for slot in range(count):
                 rng = np.random.default_rng([stage.seed, step, slot, len(kind)])
                 for _ in range(3):
-                    photo = pool[int(rng.integers(len(pool)))]
+                    photo = pool[self._index(kind, rng)]
                     try:
                         shot = photo if isinstance(photo, Shot) else self.drawer.shoot(kind, photo, rng)
                         found.append(self.drawer.example(shot, rng))
@@ -135,6 +144,13 @@ class Trainer:
                     except OSError:
                         continue
         return found
+
+    def _index(self, kind: str, rng: np.random.Generator) -> int:
+        odds = self.odds.get(kind)
+        if odds is None:
+            return int(rng.integers(len(self.photos[kind])))
+        summed = self._summed.setdefault(kind, np.cumsum(odds) / np.sum(odds))
+        return min(int(np.searchsorted(summed, rng.random(), side="right")), len(summed) - 1)
 
     def batches(self, stage: Stage, start: int) -> Iterator[tuple[int, list[Example]]]:
         """Steps from ``start`` on, drawn ahead in the background."""
@@ -158,13 +174,13 @@ class Trainer:
 
     def see(self, examples: Sequence[Example]) -> VisualTokens:
         """Visual tokens of examples, from pixels or from features at hand."""
-        wanted = torch.tensor([each.remedies is not None or any(x.detail for x in each.exchanges) for each in examples])
+        wanted = torch.tensor([reads_crop(each) for each in examples])
         measures = torch.from_numpy(np.stack([each.measures for each in examples]))
         if examples[0].shot.features is None:
             frames, crops, measures = self.tensors(examples)
             return self.model.see(frames, crops, measures, wanted)
-        features = torch.from_numpy(np.stack([each.shot.features for each in examples]))
-        layers = self.model.config.layers
+        features = shot_features(self.model, [each.shot for each in examples])
+        layers = self.model.config.trunk_layers
         same = [layers.index(layer) for layer in self.model.config.detail_layers]
         have = [  # the crop of a photo without native pixels is its frame
             each.shot.features[same] if each.shot.detail is None else each.shot.detail for each in examples
@@ -184,7 +200,11 @@ class Trainer:
         return found
 
     def _lexical(self, seen: VisualTokens, examples: Sequence[Example]) -> dict[str, Tensor]:
-        known = [i for i, each in enumerate(examples) if each.words]
+        """Lexical alignment of every branch."""
+        return self._named(seen, examples) | self._attributes(seen, examples)
+
+    def _named(self, seen: VisualTokens, examples: Sequence[Example]) -> dict[str, Tensor]:
+        known = [i for i, each in enumerate(examples) if each.words is not None]
         if seen.words is None or not known:
             return {}
         logits = seen.words[known]
@@ -192,11 +212,22 @@ class Trainer:
         for row, i in enumerate(known):
             words = examples[i].words or []
             target[row, [self.word_index[word] for word in words]] = 1.0
-            if len(words) < 3:  # a class name says nothing of what else is there
+            if 0 < len(words) < 3:  # a class name says nothing of what else is there
                 weight[row] = 0.3
         weight = torch.where(target > 0, 1.0, weight)
         loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
         return {"words": loss / len(known)}
+
+    def _attributes(self, seen: VisualTokens, examples: Sequence[Example]) -> dict[str, Tensor]:
+        known = {i: each.attributes for i, each in enumerate(examples) if reads_crop(each)}
+        targets = {i: target for i, target in known.items() if target is not None}
+        if seen.attributes is None or not targets:
+            return {}
+        read, target = list(targets), torch.from_numpy(np.stack(list(targets.values())))
+        loss = F.binary_cross_entropy_with_logits(
+            seen.attributes[read], target.clamp(min=0), (target >= 0).float(), reduction="sum"
+        )
+        return {"attributes": loss / len(read)}
 
     def _auxiliary(
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
