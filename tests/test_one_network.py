@@ -72,7 +72,7 @@ def read(
     trainer.model = model
     packed = packer.pack(exchanges)
     with torch.no_grad():
-        states = model.hidden(trainer.embed(packed, seen), packed.mask, packed.positions)
+        states = model.hidden(embed(model, packed, seen), packed.mask, packed.positions)
     return {
         (kind, photo): states[row, column]
         for kind, places in packed.reads.items()

@@ -14,7 +14,15 @@ from calm.data.measure import MEASURE_NAMES, measure
 from calm.data.views import make_views, normalise
 from calm.model.config import SCORE_LEVELS
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
-from calm.tasks.exchange import COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
+from calm.tasks.exchange import (
+    COMMENT_QUESTION,
+    IGNORED,
+    SCORE_QUESTION,
+    SUGGEST_QUESTION,
+    Exchange,
+    Packer,
+    embed,
+)
 from calm.tasks.observation import Observation, parse_line, score_prefix
 
 
@@ -130,14 +138,24 @@ class Answers:
 
     @torch.inference_mode()
     def likelihood(self, seen: VisualTokens, question: str, answers: Sequence[str]) -> Tensor:
-        """log p of each answer given each photo: (photos, answers), natural logarithms summed over tokens."""
-        rows = []
-        for answer in answers:
-            ids = [*self.packer.tokens(answer), self.packer.end]
-            prompt = self.prompt(seen, question)
-            table = self.model.get_input_embeddings()
-            tail = table(torch.tensor(ids[:-1], dtype=torch.long)).expand(len(prompt), -1, -1)
-            states = self.states(torch.cat([prompt, tail.to(prompt.dtype)], dim=1))[:, -len(ids) :]
-            logs = self.model.word_logits(states).log_softmax(dim=2)
-            rows.append(logs[:, torch.arange(len(ids)), torch.tensor(ids)].sum(dim=1))
-        return torch.stack(rows, dim=1)
+        """log p of each answer given each photo: (photos, answers), natural logarithms summed over tokens.
+
+        All answers stand behind one photo in one packed row, so that its prompt is read once.
+        """
+        exchanges = [Exchange("text", question, answer) for answer in answers]
+        length = self.packer.length
+        self.packer.length = self.packer.size(exchanges)
+        found = []
+        for photo in range(len(seen.frame)):
+            packed = self.packer.pack([exchanges])
+            detail = None if seen.detail is None else seen.detail[photo : photo + 1]
+            one = VisualTokens(seen.frame[photo : photo + 1], detail, None)
+            states = self.model.hidden(embed(self.model, packed, one), packed.mask, packed.positions)[0]
+            places = (packed.labels[0] != IGNORED).nonzero()[:, 0]
+            logs = self.model.word_logits(states[places]).log_softmax(dim=1)
+            each = logs.gather(1, packed.labels[0][places, None])[:, 0]
+            # the labels of one answer stand side by side; a gap begins the next answer
+            answer = torch.cat([places.new_zeros(1), (places.diff() > 1).long().cumsum(0)])
+            found.append(each.new_zeros(len(answers)).index_add(0, answer, each))
+        self.packer.length = length
+        return torch.stack(found)

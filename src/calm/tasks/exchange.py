@@ -17,6 +17,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from calm.model.network import CalmForConditionalGeneration, VisualTokens
+
 SCORE_QUESTION = "Can you give me the aesthetic score?"
 QUALITY_QUESTION = "How good is the technical quality?"
 SUGGEST_QUESTION = "What should be changed?"
@@ -121,6 +123,11 @@ class Packer:
     def question(self, question: str) -> list[int]:
         """Token ids from the end of the visual tokens to the place where the answer is read."""
         return self.tokens(question + CLOSING)
+
+    def size(self, exchanges: Sequence[Exchange]) -> int:
+        """Tokens that one photo with all of its exchanges takes at most."""
+        each = (self.tokens(x.question + CLOSING + x.prompt + x.answer) for x in exchanges)
+        return len(self.opening) + self.frame_tokens + self.detail_tokens + sum(len(ids) + 2 for ids in each)
 
     def pack(self, photos: Sequence[Sequence[Exchange]], rows: int | None = None) -> PackedRows:
         """Rows of photo 0, 1, … with the exchanges of each.
@@ -247,3 +254,18 @@ def _mask(owner: Tensor, segment: Tensor) -> Tensor:
     visible |= (asked == -1) & detailed & ~blind & (asking > 0)
     padding = torch.eye(length, dtype=torch.bool)
     return (causal & same & visible & (owner >= 0)[:, :, None]) | padding
+
+
+def embed(model: CalmForConditionalGeneration, packed: PackedRows, seen: VisualTokens) -> Tensor:
+    """Embeddings of packed rows with visual and remedy tokens in their places: (R, T, width)."""
+    embeddings = model.get_input_embeddings()(packed.ids)
+    visual = seen.frame if seen.detail is None else torch.cat([seen.frame, seen.detail], dim=1)
+    here = packed.photo >= 0
+    if here.any():
+        placed = visual[packed.photo[here], packed.place[here]].to(embeddings.dtype)
+        embeddings = embeddings.masked_scatter(here[..., None], placed)
+    remedies = packed.remedy >= 0
+    if remedies.any():
+        tokens = model.remedy_tokens(packed.remedy[remedies]).to(embeddings.dtype)
+        embeddings = embeddings.masked_scatter(remedies[..., None], tokens)
+    return embeddings

@@ -6,7 +6,6 @@ and the step alone, so that a resumed run draws what an uninterrupted one would 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -81,7 +80,6 @@ class Known:
         names, captions: of what it shows.
         score: mean of people's ratings of beauty, 1–10.
         soft: ten probabilities of the teachers, on the whole photo.
-        soft_crop: ten probabilities of the teachers, on :func:`teacher_crop` of the photo.
         quality: mean of people's ratings of technical quality, 1–10.
         emotions: how many people named each.
         guessed: what the aligned model itself is sure to see, where no label says it.
@@ -94,7 +92,6 @@ class Known:
     captions: tuple[str, ...] = ()
     score: float | None = None
     soft: tuple[float, ...] | None = None
-    soft_crop: tuple[float, ...] | None = None
     quality: float | None = None
     emotions: Mapping[str, int] | None = None
     guessed: tuple[str, ...] = ()
@@ -182,18 +179,6 @@ def read_photo(path: str, long_edge: int = LONG_EDGE) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def teacher_crop(pixels: np.ndarray, relative_path: str) -> np.ndarray:
-    """The closer crop, every other one mirrored, that the teachers labelled; it depends on the path alone."""
-    seed = int(hashlib.sha256(relative_path.encode()).hexdigest()[:8], 16) + 1
-    rng = np.random.default_rng(seed)
-    height, width = pixels.shape[:2]
-    keep = rng.uniform(0.7, 0.95)
-    h, w = int(height * keep), int(width * keep)
-    top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
-    crop = pixels[top : top + h, left : left + w]
-    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
-
-
 def spread_mean(mean: float, spread: float = 1.25) -> tuple[float, ...]:
     """Ten probabilities of 1 … 10 around a mean rating: a normal density, tilted so that its mean is exact."""
     levels = np.arange(1.0, 11.0)
@@ -239,8 +224,6 @@ class Drawer:
         pixels = read_photo(photo.path)
         if kind == "edited":
             return self._edit(photo, pixels, rng)
-        if kind == "rated" and photo.soft_crop is not None and rng.random() < 0.4:
-            return self._shot(photo, teacher_crop(pixels, photo.path), kind, target=photo.soft_crop)
         pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
         if kind == "named":
             keep = rng.uniform(0.85, 1.0)

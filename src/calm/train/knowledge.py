@@ -9,11 +9,13 @@ import csv
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from calm.data.hashes import hash_files
 from calm.data.record import Record, dataset
 from calm.errors import DataError
 from calm.train.examples import Known
@@ -41,14 +43,13 @@ EDITABLE = frozenset({"biq2021", "animal-pose", "clothing", "recipes", "imagenet
 """Sets whose photos are edited."""
 
 
-def gather(root: str | Path, split: str = "train", soft: Mapping[str, np.ndarray] | None = None) -> list[Known]:
+def gather(root: str | Path, split: str = "train", soft: Mapping[str, tuple[float, ...]] | None = None) -> list[Known]:
     """Known photos of ``split`` (``train``, ``validation`` or ``test``) of every set below ``root``.
 
     Args:
-        soft: ten probabilities of the teachers by ``variant:path``, the path relative to ``root``; variant 0 is the
-            whole photo, 1 the teachers' crop.
+        soft: ten probabilities of the teachers by the SHA-256 of a photo.
     """
-    base, soft = Path(root), soft or {}
+    base = Path(root)
     more = _more_captions(base)
     found: list[Known] = []
     for name, folder in FOLDERS.items():
@@ -59,44 +60,38 @@ def gather(root: str | Path, split: str = "train", soft: Mapping[str, np.ndarray
             continue
         for record in records:
             if (record.split or "train") == split:
-                found.append(_known(record, name, base, soft, more))
+                found.append(_known(record, name, more))
     if split == "train":
-        found += _flms(base, soft)
-    return found
+        found += _flms(base)
+    if not soft:
+        return found
+    hashes = hash_files([photo.path for photo in found], label=str(root))
+    return [replace(photo, soft=soft.get(hashes[photo.path])) for photo in found]
 
 
-def _known(
-    record: Record, source: str, base: Path, soft: Mapping[str, np.ndarray], more: Mapping[str, list[str]]
-) -> Known:
-    relative = str(Path(record.path).relative_to(base))
+def _known(record: Record, source: str, more: Mapping[str, list[str]]) -> Known:
     names = record.names or tuple(filter(None, [record.group] if source not in ("para", "biq2021") else []))
     captions = tuple(
         dict.fromkeys([*record.captions, *(more.get(Path(record.path).name, []) if source == "flickr8k" else [])])
     )
-    whole, crop = soft.get(f"0:{relative}"), soft.get(f"1:{relative}")
     return Known(
         record.path,
         source,
         names,
         captions,
         record.score if source == "para" else None,
-        None if whole is None else tuple(map(float, whole)),
-        None if crop is None else tuple(map(float, crop)),
+        None,
         (record.attributes or {}).get("quality") if source == "biq2021" else None,
         record.emotions,
         native=source not in SQUASHED,
     )
 
 
-def _flms(base: Path, soft: Mapping[str, np.ndarray]) -> list[Known]:
+def _flms(base: Path) -> list[Known]:
     """Well-framed photos of FLMS, the odd half only (the even half is held out)."""
     folder = base / "flms/data/Benchmark_FLMS/images"
-    found = []
-    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-        if int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % 2:
-            whole = soft.get(f"0:{path.relative_to(base)}")
-            found.append(Known(str(path), "flms", soft=None if whole is None else tuple(map(float, whole))))
-    return found
+    paths = sorted(folder.glob("*")) if folder.is_dir() else []
+    return [Known(str(p), "flms") for p in paths if int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 2]
 
 
 def _more_captions(base: Path) -> dict[str, list[str]]:
@@ -110,16 +105,29 @@ def _more_captions(base: Path) -> dict[str, list[str]]:
     return found
 
 
-def read_soft(folder: str | Path, root: str | Path) -> dict[str, np.ndarray]:
-    """Soft labels by ``variant:path`` from the tables in ``folder``."""
-    found = {}
-    for path in sorted(Path(folder).glob("*.npz")):
-        variant = path.stem[-1]
-        table = np.load(path)
-        probabilities = table["probs"].astype(np.float32)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        found.update({f"{variant}:{name}": row for name, row in zip(table["paths"], probabilities, strict=True)})
-    return found
+def read_soft(path: str | Path) -> dict[str, tuple[float, ...]]:
+    """Ten probabilities of the teachers by the SHA-256 of the photo, from a Parquet table.
+
+    Columns: ``sha256`` (hexadecimal) and ``probabilities`` (ten whole numbers of 0 … 255 in proportion).
+    """
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    rows = np.array(table["probabilities"].to_pylist(), np.float64)
+    rows /= rows.sum(axis=1, keepdims=True)
+    return {digest: tuple(row) for digest, row in zip(table["sha256"].to_pylist(), rows.tolist(), strict=True)}
+
+
+def write_soft(path: str | Path, found: Mapping[str, Sequence[float]]) -> None:
+    """Write what :func:`read_soft` reads, in the order of the hashes."""
+    import pyarrow
+    import pyarrow.parquet
+
+    digests = sorted(found)
+    rows = [np.round(255 * np.asarray(found[each]) / np.max(found[each])).astype(np.uint8) for each in digests]
+    values = pyarrow.array(np.concatenate(rows)) if rows else pyarrow.array([], pyarrow.uint8())
+    columns = {"sha256": digests, "probabilities": pyarrow.FixedSizeListArray.from_arrays(values, 10)}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd")
 
 
 def build_vocabulary(photos: list[Known]) -> Vocabulary:

@@ -76,7 +76,7 @@ class DataSpec(_Strict):
 
     root: Path = Field(description="folder that holds the data sets' folders")
     cache: Path = Field(description="folder for features")
-    soft: Path | None = Field(None, description="folder of the teachers' soft labels")
+    soft: Path | None = Field(None, description="table of the teachers' soft labels")
 
 
 class OneRecipe(_Strict):
@@ -121,9 +121,7 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     """Train a recipe from the beginning or from where it was interrupted; returns the trained folder."""
     recipe = load_recipe(path, overrides)
     cv2.setNumThreads(1)  # photos are prepared beside the mathematics, which has the cores
-    known = gather(
-        recipe.data.root, "train", read_soft(recipe.data.soft, recipe.data.root) if recipe.data.soft else None
-    )
+    known = gather(recipe.data.root, "train", read_soft(recipe.data.soft) if recipe.data.soft else None)
     chosen = choose(recipe, known)
     vocabulary = build_vocabulary(known)
     torch.manual_seed(0)

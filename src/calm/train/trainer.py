@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from calm.data.views import normalise
 from calm.model.network import CalmForConditionalGeneration, VisualTokens, score_mean
-from calm.tasks.exchange import IGNORED, Exchange, PackedRows, Packer
+from calm.tasks.exchange import IGNORED, Exchange, Packer, embed
 from calm.train.examples import Drawer, Example, Shot
 from calm.train.feature_shots import shot_features
 from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
@@ -252,7 +252,7 @@ class Trainer:
     ) -> dict[str, Tensor]:
         extra = self.prose(np.random.default_rng([stage.seed, self.step, 9])) if self.prose is not None else []
         packed = self.packer.pack([each.exchanges for each in examples] + extra, stage.rows)
-        states = self.model.hidden(self.embed(packed, seen), packed.mask, packed.positions)
+        states = self.model.hidden(embed(self.model, packed, seen), packed.mask, packed.positions)
         found: dict[str, Tensor] = {}
         labelled = packed.labels != IGNORED
         if labelled.any():
@@ -298,20 +298,6 @@ class Trainer:
         if terms:
             found["order"] = torch.stack(terms).mean()
         return found
-
-    def embed(self, packed: PackedRows, seen: VisualTokens) -> Tensor:
-        """Embeddings of packed rows with visual and remedy tokens in their places: (R, T, width)."""
-        embeddings = self.model.get_input_embeddings()(packed.ids)
-        visual = seen.frame if seen.detail is None else torch.cat([seen.frame, seen.detail], dim=1)
-        here = packed.photo >= 0
-        if here.any():
-            placed = visual[packed.photo[here], packed.place[here]].to(embeddings.dtype)
-            embeddings = embeddings.masked_scatter(here[..., None], placed)
-        remedies = packed.remedy >= 0
-        if remedies.any():
-            tokens = self.model.remedy_tokens(packed.remedy[remedies]).to(embeddings.dtype)
-            embeddings = embeddings.masked_scatter(remedies[..., None], tokens)
-        return embeddings
 
     # ------------------------------------------------------------------------------------------------ the loop
 
