@@ -7,7 +7,7 @@ row where there is room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,14 @@ class PackedRows:
     weights: Tensor
     reads: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     exchanges: dict[str, list[tuple[int, Exchange]]] = field(default_factory=dict)
+
+    def chunks(self, size: int) -> Iterator[tuple[PackedRows, int]]:
+        """Parts of exactly ``size`` rows with the number of rows that count; the last one repeats its first row."""
+        for start in range(0, len(self.ids), size):
+            rows = torch.arange(start, min(start + size, len(self.ids)))
+            filled = torch.cat([rows, rows[:1].expand(size - len(rows))])
+            names = ("ids", "photo", "place", "remedy", "mask", "positions", "labels", "weights")
+            yield PackedRows(**{name: getattr(self, name)[filled] for name in names}), len(rows)
 
 
 @dataclass

@@ -37,6 +37,7 @@ from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
 from calm.train.objectives import AuxiliaryHeads
 from calm.train.recipe import assign
 from calm.train.trainer import Stage, Trainer
+from calm.train.validation import Validation, hold_out
 from calm.train.vocabulary import Vocabulary
 
 LOG = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ class OneRecipe(_Strict):
     stages: list[StageSpec]
     init: Path | None = Field(None, description="folder of a trained network of this shape to begin with")
     output: Path
-    save_every: float = 240.0
+    save_every: float = Field(240.0, description="seconds between checkpoints")
+    validate_every: int = Field(250, description="steps between looks at photos left out")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
 
 
@@ -131,12 +133,13 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     if recipe.init:
         fill_trained(model, recipe.init)
     prepare(model, recipe.compile)
-    shots = features(recipe, chosen, model, vocabulary)
+    shots, held = hold_out(features(recipe, chosen, model, vocabulary), recipe.data.root)
     critiques = Critiques(recipe.data.root, vocabulary)
     drawer = Drawer(vocabulary, critiques=critiques, size=model.config.image_size)
     packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
     odds: dict[str, np.ndarray] = {kind: balance(shots[kind]) for kind in ("rated", "named") if kind in shots}
     trainer = Trainer(model, packer, drawer, shots, recipe.output, odds=odds)
+    validation = Validation(trainer, held)
     if not recipe.init:
         standardise(model, shots)
     for number, spec in enumerate(recipe.stages):
@@ -145,11 +148,10 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
         if spec.read and (number == 0 or not recipe.stages[number - 1].read):
             guess(model.eval(), trainer.heads, shots, vocabulary)
         packer.length = stage.length
-        trainer.run(stage, every=recipe.save_every)
+        trainer.run(stage, every=recipe.save_every, look=validation, look_every=recipe.validate_every)
     save(model, recipe.output)
-    seen = hash_files(
-        [photo.path for kind, pool in chosen.items() if kind != "blank" for photo in pool], label=str(recipe.data.root)
-    )
+    learnt = {shot.photo.path for kind, pool in shots.items() if kind != "blank" for shot in pool}
+    seen = hash_files(sorted(learnt), label=str(recipe.data.root))
     digits = sorted({digest[:8] for digest in seen.values()})
     (recipe.output / TRAINED_ON).write_text("\n".join(digits) + "\n")
     return recipe.output
