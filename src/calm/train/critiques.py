@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +19,20 @@ import numpy as np
 from calm.edits.base import Applied, edits
 from calm.edits.words import advise, describe
 from calm.tasks.observation import FAULTS, STRENGTHS, Observation
-from calm.train.vocabulary import Vocabulary, tables
+from calm.train.vocabulary import Vocabulary, tables, words_of
 
-ODD = re.compile(r"https?:|www\.|@|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
+ODD = re.compile(r"https?:|www\.|@|&|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
 """Links, numbers, shouting and faces: not what a comment is made of."""
 FEW = 25
 """Sentences about a fault that there must be, so that a comment does not repeat the same one."""
 REMEDIES = {fault: remedy for remedy, fault in FAULTS.items()}
 SEVERITY = dict(zip(STRENGTHS, (0.2, 0.5, 0.85), strict=True))
+BANDS = (3.5, 4.5, 5.5, 6.5)
+"""Scores between which verdicts differ."""
+COMMON = 1200
+"""Words of critiques, the most frequent ones, that count as common."""
+LONGEST = 18
+"""Words of a sentence that stands for any photo."""
 CONVERSATION = re.compile(r"\b(?:I|I'm|I'd|I've|me|my|you|your|you've|he|she|his|her|this one|yours)\b", re.IGNORECASE)
 """Words of a conversation between two people: such a sentence fits its own photo only."""
 
@@ -58,23 +64,37 @@ class Critiques:
         self.praised = {key: _any(words, whole=True) for key, words in known["praised"].items()}
         self.faulted = {key: _any(words) for key, words in known["faulted"].items()}
         self.praising, self.doubting = _any(known["praising"], whole=True), _any(known["doubting"], whole=True)
+        self.said, self.verdicts = known["said"], known["verdicts"]
         self.personal = _any(known["personal"], whole=True)
         self.paragraphs: list[list[Sentence]] = []
         self.praise: defaultdict[str, list[Sentence]] = defaultdict(list)
         self.fault: defaultdict[str, list[Sentence]] = defaultdict(list)
-        for parts in self._texts(Path(root)):
-            sentences = [found for part in parts for found in self.sentences(part)]
-            if len(sentences) >= 2:
-                self.paragraphs.append(sentences)
-            for each in sentences:
-                if CONVERSATION.search(each.text):
+        texts = [[found for part in parts for found in self.sentences(part)] for parts in self._texts(Path(root))]
+        common = self._common(each for sentences in texts for each in sentences)
+        for sentences in texts:
+            general = [each for each in sentences if self._general(each, common)]
+            if len(general) >= 2:
+                self.paragraphs.append(general)
+            for each in general:
+                if each.shows or len(each.text.split()) > LONGEST:
                     continue
-                if each.faulted and len(each.shows) <= 1:
-                    for key in each.faulted:
-                        self.fault[key].append(each)
-                elif each.praised and not each.faulted and len(each.shows) <= 1:
-                    for key in each.praised:
-                        self.praise[key].append(each)
+                for key in each.faulted:
+                    self.fault[key].append(each)
+                for key in each.praised if not each.faulted else ():
+                    self.praise[key].append(each)
+
+    @staticmethod
+    def _common(sentences: Iterable[Sentence]) -> frozenset[str]:
+        """Words that many critiques use: what is left says nothing that only its own photo shows."""
+        counts = Counter(word for each in sentences for word in words_of(each.text))
+        known = tables()
+        usual = {word for word, _ in counts.most_common(COMMON)}
+        return frozenset(usual - known["particular"] - known["colours"]) | {"light", "dark", "bright", ",", "."}
+
+    @staticmethod
+    def _general(sentence: Sentence, common: frozenset[str]) -> bool:
+        allowed = common | {form for word in sentence.shows for form in (*word.split(), word + "s")}
+        return not CONVERSATION.search(sentence.text) and all(word in allowed for word in words_of(sentence.text))
 
     def _texts(self, root: Path) -> Iterator[list[str]]:
         for name in ("guru_test", "guru_validation"):
@@ -136,23 +156,35 @@ class Critiques:
         Args:
             subject: a first sentence about what is shown; "" for none.
         """
-        sentences = [subject] if subject else []
-        sentences += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
+        said = [subject] if subject else []
+        measured = [self._said(word, rng) for word in (*seen.light, *seen.colour, *seen.detail)]
+        known = [self._said(word, rng) for word in seen.mood if rng.random() < 0.7]
+        known += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
         for key, strength in list(seen.faults)[:2]:
             made = _applied(key, strength)
             human = self._fitting(self.fault[key], seen, rng) if len(self.fault[key]) >= FEW else ""
-            sentences.append(human if human and rng.random() < 0.6 else describe(made, rng))
+            known.append(human if human and rng.random() < 0.4 else describe(made, rng))
         if seen.faults and rng.random() < 0.7:
-            sentences.append(advise(_applied(*seen.faults[0]), rng))
-        return " ".join(dict.fromkeys(sentences[:5]))
+            known.append(advise(_applied(*seen.faults[0]), rng))
+        room = max(0, int(rng.integers(2, 5)) - len(said) - len(known) - 1)
+        said += [measured[i] for i in sorted(rng.permutation(len(measured))[:room])] + known
+        if seen.score is not None and not (seen.faults and rng.random() < 0.5):
+            said.append(self._verdict(seen.score, rng))
+        return " ".join(dict.fromkeys(said[:5]))
+
+    def _said(self, word: str, rng: np.random.Generator) -> str:
+        return str(rng.choice(self.said[word]))
+
+    def _verdict(self, score: float, rng: np.random.Generator) -> str:
+        return str(rng.choice(self.verdicts[int(np.searchsorted(BANDS, score))]))
 
     def _fitting(self, bank: Sequence[Sentence], seen: Observation, rng: np.random.Generator) -> str:
-        """A sentence that names nothing which the photo does not show, and faults nothing else."""
-        known = set(seen.shows)
+        """A sentence that praises and faults nothing but what the line does."""
+        known = set(seen.strengths)
         faults = {fault for fault, _ in seen.faults}
         for _ in range(40 if bank else 0):
             each = bank[int(rng.integers(len(bank)))]
-            if set(each.shows) <= known and set(each.faulted) <= faults:
+            if set(each.praised) <= known and set(each.faulted) <= faults:
                 return each.text
         return ""
 

@@ -324,8 +324,7 @@ class Drawer:
         shot = found.shot
         shows = shown(found) or shot.photo.guessed or (UNCLEAR,)
         seen = observe(shot, shows[:3])
-        score = seen.score if seen.score is not None else shot.read_score
-        prompt = "" if score is None else score_prefix(score)
+        prompt = "" if seen.score is None else score_prefix(seen.score)
         line = write_line(replace(seen, score=None)) + "\n"
         prose = "There is nothing to see in this photo." if shot.kind == "blank" else ""
         if self.critiques is not None and shot.kind != "blank":
@@ -415,7 +414,7 @@ def remedy_target(applied: Sequence[Applied]) -> tuple[float, ...]:
 def observe(shot: Shot, shows: Sequence[str]) -> Observation:
     """What is known of a photo as an observation."""
     photo, words = shot.photo, measured_words(shot.cues)
-    target = mean_of(shot.target)
+    target = shot.read_score if shot.target is None else mean_of(shot.target)
     faults = [
         (
             FAULTS[each.attribute, each.direction],
