@@ -41,8 +41,9 @@ class BrightModel:
         return [(score, self._comment(score)) for score in self.score(photos)]
 
     def suggest(
-        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+        self, photos: list[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
+        least = LEAST if least is None else least
         told = [(score, self._suggest(score)) for score in self.score(photos)]
         return [(score, [each for each in some if each.confidence >= least][:most]) for score, some in told]
 

@@ -49,9 +49,9 @@ class Lightmeter:
         return table / table.sum(1, keepdims=True)
 
     def suggest(
-        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+        self, photos: list[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
-        found = []
+        least, found = LEAST if least is None else least, []
         for score, row in zip(self.score(photos), self.edit_probabilities(photos), strict=True):
             said = []
             if row.argmax() < N:

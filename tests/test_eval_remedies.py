@@ -14,7 +14,7 @@ from calm.edits import edits, render
 from calm.errors import DataError
 from calm.eval import remedies, suites
 from calm.model.weights import file_sha256
-from calm.types import LEAST, LEVELS, MOST, UNITS, Score, Suggestion
+from calm.types import LEVELS, MOST, UNITS, Score, Suggestion
 
 
 def tell(attribute: str, direction: str, amount: float | None) -> Suggestion:
@@ -30,7 +30,7 @@ class Moderate(Lightmeter):
         return 10 - 9 * abs(float(photo.pixels.mean()) - 127) / 128
 
     def suggest(
-        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+        self, photos: list[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
         found = []
         for score, photo in zip(self.score(photos), photos, strict=True):

@@ -43,7 +43,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (words / "words").write_text("city\nmountain\nsky\n")
     monkeypatch.setattr(one, "build_vocabulary", lambda known: one.Vocabulary(["city", "mountain", "sky"]))
     (root / "dpc").mkdir()
-    comments = {"1.jpg": ["The light is soft and beautiful. The colors of it are lovely and rich here."]}
+    comments = {"1.jpg": ["The light is soft and beautiful. The colors of it are lovely and rich."]}
     (root / "dpc/impression_and_subject.json").write_text(json.dumps(comments))
     vision, text = write_parts(tmp_path / "parts")
     stages = [

@@ -385,7 +385,7 @@ def _subject(captions: Sequence[str], shows: Sequence[str], rng: np.random.Gener
         return ""
     first = with_article(shows[0])
     opening = str(rng.choice(["The photo shows", "This is a photo of", "We see", "Here is"]))
-    more = f" with {with_article(shows[1])}" if len(shows) > 1 and rng.random() < 0.6 else ""
+    more = f" with {with_article(shows[1])}" if len(shows) > 2 and rng.random() < 0.6 else ""
     return f"{opening} {first}{more}."
 
 
