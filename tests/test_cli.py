@@ -185,7 +185,16 @@ def test_suggestions_best_first_and_none_where_nothing_is_to_mend(photos, capsys
     assert calm("suggest", photos, "--format", "jsonl") == 1
     dark, light, torn = rows(capsys)
     assert [each["attribute"] for each in dark["suggestions"]] == ["exposure", "clutter"]
-    assert list(dark["suggestions"][0]) == ["level", "attribute", "direction", "amount", "unit", "confidence", "text", "crop"]
+    assert list(dark["suggestions"][0]) == [
+        "level",
+        "attribute",
+        "direction",
+        "amount",
+        "unit",
+        "confidence",
+        "text",
+        "crop",
+    ]
     assert light["suggestions"] == [] and torn["suggestions"] is None
     for option in (("--least", "0.7"), ("--most", "1")):
         assert calm("suggest", photos, "--format", "jsonl", *option) == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 from calm.catalogue import terms_to_tell
 from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
 from calm.errors import PhotoError, UsageError
-from calm.types import LEAST, MOST, Comment, Score, Suggestion
+from calm.types import MOST, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,16 +145,17 @@ class Calm:
         return comments if isinstance(photo, list | tuple) else comments[0]
 
     @overload
-    def suggest(self, photo: Photos, least: float = LEAST, most: int = MOST) -> list[list[Suggestion]]: ...
+    def suggest(self, photo: Photos, least: float | None = None, most: int = MOST) -> list[list[Suggestion]]: ...
     @overload
-    def suggest(self, photo: PhotoLike, least: float = LEAST, most: int = MOST) -> list[Suggestion]: ...
+    def suggest(self, photo: PhotoLike, least: float | None = None, most: int = MOST) -> list[Suggestion]: ...
     def suggest(
-        self, photo: PhotoLike | Photos, least: float = LEAST, most: int = MOST
+        self, photo: PhotoLike | Photos, least: float | None = None, most: int = MOST
     ) -> list[Suggestion] | list[list[Suggestion]]:
         """What to change, best first; an empty list when there is nothing to mend.
 
         Args:
-            least: confidence (0–1) from which a suggestion is made; lower to be told of slighter doubts too.
+            least: confidence (0–1) from which a suggestion is made, None for the model's own threshold; lower to be
+                told of slighter doubts too.
             most: suggestions for a photo, at most.
         """
         results = [list(result.suggestions or ()) for result in self._ask(photo, suggest_task(least, most))]

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from calm.errors import CheckpointError, ConfigError, PhotoError, UsageError, WeightsError
-from calm.types import LEAST, MOST, Comment, Row, Score, Suggestion
+from calm.types import MOST, Comment, Row, Score, Suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ class Model(Protocol):
     def comment(self, photos: list[Photo], aspects: list[str] | None = None) -> list[tuple[Score, Comment]]: ...
 
     def suggest(
-        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+        self, photos: list[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]: ...
 
     def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]: ...
@@ -80,8 +80,10 @@ def comment_task(aspects: Sequence[str] | None = None) -> Task:
     return lambda model, photos: [Result(score, comment=said) for score, said in model.comment(photos, wanted)]
 
 
-def suggest_task(least: float = LEAST, most: int = MOST) -> Task:
-    """Score and suggestions of confidence ≥ ``least`` (0–1), best first, ``most`` at most."""
+def suggest_task(least: float | None = None, most: int = MOST) -> Task:
+    """Score and suggestions of confidence ≥ ``least`` (0–1, None for the model's threshold), best first, ``most`` at
+    most.
+    """
 
     return lambda model, photos: [
         Result(score, suggestions=tuple(found)) for score, found in model.suggest(photos, least, most)

@@ -302,6 +302,7 @@ def _schema(names: Sequence[str]) -> pyarrow.Schema:
             ("unit", text),
             ("confidence", real),
             ("text", text),
+            ("crop", pa.list_(real)),
         ]
     )
     applied = pa.struct(

@@ -320,9 +320,10 @@ class Predictor:
 
     @torch.inference_mode()
     def suggest(
-        self, photos: Sequence[Photo], least: float = LEAST, most: int = MOST
+        self, photos: Sequence[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
         """A score and the suggestions of confidence ≥ ``least`` for each photo, best first, ``most`` at most."""
+        least = LEAST if least is None else least
         seen = self.look(photos)
         heads = self.model.heads(seen.tokens, seen.measures)
         answers = [

@@ -8,7 +8,8 @@ from typing import Literal
 Level = Literal["low", "middle", "high"]
 SCALE = "1-10"
 LEAST, MOST = 0.3, 3
-"""Confidence from which a suggestion is made, and how many are made about a photo, unless asked for others."""
+"""Confidence from which a suggestion is made by a model that has no threshold of its own, and how many are made about a
+photo, unless asked for others."""
 
 LEVELS: dict[str, Level] = {
     "exposure": "low",
@@ -106,6 +107,8 @@ class Suggestion:
     Attributes:
         amount: how much, in ``unit``; None where the attribute has no measure.
         confidence: calibrated probability that this is the right thing to change, 0–1.
+        crop: (left, top, right, bottom) in shares of the frame, 0–1, for framing; None where no crop looks better than
+            the whole frame, and for all other attributes.
     """
 
     level: Level
@@ -115,6 +118,7 @@ class Suggestion:
     unit: str | None
     confidence: float
     text: str
+    crop: tuple[float, float, float, float] | None = None
 
 
 @dataclass

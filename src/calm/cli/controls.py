@@ -1,4 +1,4 @@
-"""``calm eval controls`` and ``calm eval names``: does the language model see?"""
+"""``calm eval controls``, ``names`` and ``framing``: what the network sees, and what it makes of it."""
 
 from __future__ import annotations
 
@@ -81,18 +81,45 @@ def names(
     report(run(_open(model), _decoded(chosen), [accepted[path] for path in chosen]), format, None)
 
 
+def framing(
+    root: Annotated[Path, folder("--root", "FLMS's folder Benchmark_FLMS.")],
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Do suggested crops come closer to people's than the whole frame does?
+
+    Intersection over union with the best of people's crops, on FLMS.
+    """
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.eval.framing import eval_framing
+    from calm.inference.pipeline import Pipeline
+
+    report(eval_framing(Pipeline.load(_folder(model)), root, limit=limit, seed=seed), format, None)
+
+
 def _open(model: str) -> Answers:
     from calm.inference.answers import Answers
-    from calm.model.storage import MANIFEST, load
+    from calm.model.storage import load
+
+    return Answers(*load(_folder(model)))
+
+
+def _folder(model: str) -> Path:
+    from calm.inference.pipeline import Pipeline
     from calm.predictor import model_dir
 
     where = model_dir(model)
-    if not (where / MANIFEST).is_file():
+    if not Pipeline.fits(where):
         raise UsageError(
             f"expected the folder of one network that answers everything, found {model}, whose scores and suggestions "
             "are other networks'; train one with recipes/one-network.yaml and name its folder with --model"
         )
-    return Answers(*load(where))
+    return where
 
 
 def _decoded(paths: list[str]) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ from calm.cli.options import (
 )
 from calm.cli.running import Run, Talk, find, leave, open_model, open_profile
 from calm.output import Format, TaskName, check_choice, open_sink
-from calm.types import LEAST, MOST
+from calm.types import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,11 +113,16 @@ def suggest(
         ),
     ] = None,
     least: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--least", min=0, max=1, help="Confidence from which to suggest; lower to be told of slighter doubts too."
+            "--least",
+            min=0,
+            max=1,
+            help="Confidence from which to suggest; lower to be told of slighter doubts too.  "
+            "[default: the model's threshold]",
+            show_default=False,
         ),
-    ] = LEAST,
+    ] = None,
     most: Annotated[int, typer.Option("--most", min=1, help="Suggestions for a photo, at most.")] = MOST,
     format: Formatted = None,
     output: Output = None,

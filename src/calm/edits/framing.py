@@ -35,6 +35,13 @@ FITTING, LOST = 0.52, 0.12
 """Span of the subject, as a share of the frame, at severity 0 and 1 of "tighter"."""
 
 
+def cut(photo: np.ndarray, crop: tuple[float, float, float, float]) -> np.ndarray:
+    """The part of a photo (H, W, …) inside (left, top, right, bottom), shares of the frame; one pixel at least."""
+    height, width = photo.shape[:2]
+    left, top = min(round(crop[0] * width), width - 1), min(round(crop[1] * height), height - 1)
+    return photo[top : max(round(crop[3] * height), top + 1), left : max(round(crop[2] * width), left + 1)]
+
+
 class Framing(Edit):
     """Crops, decided by the subject's box."""
 
@@ -121,7 +128,11 @@ class Framing(Edit):
     def render(
         self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None
     ) -> np.ndarray | None:
-        """Only "tighter": a crop of the photo's own aspect toward the subject. Room cannot be invented."""
+        """The suggested crop. Without one only "tighter": a crop of the photo's own aspect toward the subject; room
+        cannot be invented.
+        """
+        if suggestion.crop is not None:
+            return cut(photo, suggestion.crop)
         if suggestion.direction != "tighter":
             return None
         share = float(np.clip(1 - self.wanted(suggestion) / 100, 0.35, 1.0))

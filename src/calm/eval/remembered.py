@@ -35,7 +35,7 @@ import calm
 from calm.engine import Model
 from calm.errors import UsageError
 from calm.model.weights import cache_dir
-from calm.types import LEAST, MOST, Aspect, Comment, Score, Suggestion
+from calm.types import MOST, Aspect, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     from calm.data.images import Photo
@@ -154,7 +154,7 @@ class Remembering:
         return self._of("comment", {"aspects": aspects}, photos, ask, _pair_out, _comment)
 
     def suggest(
-        self, photos: list[Photo], least: float = LEAST, most: int = MOST
+        self, photos: list[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
         """As the model's."""
 
@@ -257,7 +257,8 @@ def _suggested_out(answer: tuple[Score, list[Suggestion]]) -> list[Any]:
 
 
 def _suggested(answer: list[Any]) -> tuple[Score, list[Suggestion]]:
-    return _score(answer[0]), [Suggestion(**each) for each in answer[1]]
+    suggestions = [each | {"crop": tuple(each["crop"]) if each["crop"] else None} for each in answer[1]]
+    return _score(answer[0]), [Suggestion(**each) for each in suggestions]
 
 
 def _described_out(answer: tuple[Score, np.ndarray]) -> list[Any]:

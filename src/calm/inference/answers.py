@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from calm.data.measure import MEASURE_NAMES, measure
-from calm.data.views import make_views, normalise
+from calm.data.views import make_views, normalise, squash
 from calm.model.config import SCORE_LEVELS
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.tasks.exchange import (
@@ -53,10 +53,11 @@ class Answers:
     def see(self, photos: Sequence[np.ndarray], detail: bool = True) -> VisualTokens:
         """Visual tokens of photos (H, W, 3) uint8; without ``detail`` of the whole frames alone."""
         config = self.model.config
+        if not detail:
+            whole = np.stack([squash(pixels, config.image_size) for pixels in photos])
+            return self.model.see(normalise(whole, config.image_mean, config.image_std))
         views = [make_views(pixels, config.image_size) for pixels in photos]
         frames = normalise(np.stack([each.whole for each in views]), config.image_mean, config.image_std)
-        if not detail:
-            return self.model.see(frames)
         crops = normalise(np.stack([each.crops[0] for each in views]), config.image_mean, config.image_std)
         measures = np.stack([measure(pixels)[: len(MEASURE_NAMES)] for pixels in photos])
         return self.model.see(frames, crops, torch.from_numpy(measures))
@@ -90,10 +91,16 @@ class Answers:
         return self.model.score_logits(states[:, -1]).softmax(dim=1)
 
     @torch.inference_mode()
-    def remedies(self, seen: VisualTokens) -> Tensor:
-        """Probability of each remedy, the last is "nothing", in one forward pass: (B, remedies)."""
+    def remedy_logits(self, seen: VisualTokens) -> Tensor:
+        """Logits of each remedy as the network gives them, the last is "nothing": (B, remedies)."""
         states = self.states(self.prompt(seen, SUGGEST_QUESTION))
-        return self.model.remedy_logits(states[:, -1]).softmax(dim=1)
+        return self.model.remedy_logits(states[:, -1])
+
+    def remedies(self, seen: VisualTokens) -> Tensor:
+        """Calibrated probability of each remedy, the last is "nothing", in one forward pass: (B, remedies)."""
+        logits = self.remedy_logits(seen) / self.model.config.remedy_temperature
+        logits[:, -1] += self.model.config.remedy_nothing
+        return logits.softmax(dim=1)
 
     @torch.inference_mode()
     def severities(self, seen: VisualTokens, remedies: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,15 @@ from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
 from calm.errors import UsageError
 from calm.inference.answers import Answers, Spoken
+from calm.inference.framing import best_crop
 from calm.model.encoder import merge_lora
 from calm.model.network import VisualTokens
 from calm.model.storage import MANIFEST, load
 from calm.model.weights import folder_sha256
 from calm.tasks.observation import ASPECTS, FAULTS
-from calm.types import CLASSES, LEAST, LEVELS, MOST, Aspect, Comment, Score, Suggestion
+from calm.types import CLASSES, LEVELS, MOST, Aspect, Comment, Score, Suggestion
 
 TRAINED_ON = "trained_on.txt"
-CALIBRATION = "calibration.json"
 
 
 class Pipeline:
@@ -30,7 +30,6 @@ class Pipeline:
     Args:
         answers: of the network.
         name, sha256: stand in every row.
-        temperature: what the logits of remedies are divided by, so that a confidence is the share of right remedies.
         trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
     """
 
@@ -42,11 +41,10 @@ class Pipeline:
         answers: Answers,
         name: str,
         sha256: str,
-        temperature: float = 1.0,
         trained_on: frozenset[str] = frozenset(),
     ) -> None:
         self.answers, self.name, self.sha256 = answers, name, sha256
-        self.temperature, self.trained_on = temperature, trained_on
+        self.trained_on = trained_on
 
     @classmethod
     def load(cls, folder: str | Path) -> Pipeline:
@@ -56,12 +54,9 @@ class Pipeline:
         merge_lora(model.backbone.model)
         merge_lora(model.language_model)
         model.requires_grad_(False)
-        path = folder / CALIBRATION
-        calibration = json.loads(path.read_text()) if path.is_file() else {}
         path = folder / TRAINED_ON
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
-        temperature = float(calibration.get("temperature", 1.0))
-        return cls(Answers(model, tokenizer), folder.name, folder_sha256(folder), temperature, trained_on)
+        return cls(Answers(model, tokenizer), folder.name, folder_sha256(folder), trained_on)
 
     @staticmethod
     def fits(folder: str | Path) -> bool:
@@ -88,11 +83,14 @@ class Pipeline:
         return found
 
     def suggest(
-        self, photos: Sequence[Photo], least: float = LEAST, most: int = MOST
+        self, photos: Sequence[Photo], least: float | None = None, most: int = MOST
     ) -> list[tuple[Score, list[Suggestion]]]:
-        """A score and the suggestions of confidence ≥ ``least``, best first, ``most`` at most."""
-        seen = self._see(photos)
-        sure, index = self._remedies(seen)[:, : len(CLASSES)].topk(most, dim=1)
+        """A score and the suggestions of confidence ≥ ``least`` (None for the network's own threshold), best first,
+        ``most`` at most; those of framing with a crop where one looks better than the whole frame.
+        """
+        least = self.answers.model.config.remedy_least if least is None else least
+        seen, most = self._see(photos), min(most, len(CLASSES))
+        sure, index = self.answers.remedies(seen)[:, : len(CLASSES)].topk(most, dim=1)
         severities = torch.stack([self.answers.severities(seen, index[:, k]) for k in range(most)], dim=1)
         found = []
         for row, photo in enumerate(photos):
@@ -102,12 +100,12 @@ class Pipeline:
                 for k in range(most)
                 if float(sure[row, k]) >= least
             ]
-            found.append(made)
+            found.append([self._framed(photo, each) for each in made])
         return list(zip(self._scores(seen), found, strict=True))
 
     def edit_probabilities(self, photos: Sequence[Photo]) -> np.ndarray:
         """(photos, classes + 1): probability of each remedy, and last of nothing to mend."""
-        return self._remedies(self._see(photos)).double().numpy()
+        return self.answers.remedies(self._see(photos)).double().numpy()
 
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
         """Profiles are not learnt from this network yet. Raises :class:`UsageError`."""
@@ -131,9 +129,10 @@ class Pipeline:
             for mean, spread, row in zip(means.tolist(), spreads.tolist(), table.tolist(), strict=True)
         ]
 
-    def _remedies(self, seen: VisualTokens) -> torch.Tensor:
-        logits = self.answers.remedies(seen).log() / self.temperature
-        return logits.softmax(dim=1)
+    def _framed(self, photo: Photo, suggestion: Suggestion) -> Suggestion:
+        if suggestion.attribute != "framing":
+            return suggestion
+        return replace(suggestion, crop=best_crop(self.answers, photo.pixels, suggestion.direction))
 
 
 def aspects_of(spoken: Spoken) -> tuple[Aspect, ...]:

@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
 
 from calm.data.measure import MEASURE_NAMES
 from calm.errors import ConfigError
-from calm.types import CLASSES
+from calm.types import CLASSES, LEAST
 
 SCORE_LEVELS = 10
 """Levels of the score's distribution: 1, 2, … 10."""
@@ -67,6 +67,9 @@ class OneNetworkConfig(PretrainedConfig):
         measures: pixel statistics that the detail tokens are asked with; 0 for none.
         token_rms: root mean square of every visual token, that of the language model's word embeddings.
         vision_lora, text_lora: adapters of the encoder and of the language model, or None.
+        remedy_temperature, remedy_nothing: what the logits of remedies are divided by, and what is then added to the
+            one of "nothing": see :mod:`calm.train.confidence`.
+        remedy_least: confidence, 0–1, from which a suggestion is made unless another is asked for.
     """
 
     model_type = "calm-one"
@@ -96,6 +99,9 @@ class OneNetworkConfig(PretrainedConfig):
         token_rms: float = 0.13,
         vision_lora: dict[str, Any] | None = None,
         text_lora: dict[str, Any] | None = None,
+        remedy_temperature: float = 1.0,
+        remedy_nothing: float = 0.0,
+        remedy_least: float = LEAST,
         image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
         image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
         **kwargs: Any,
@@ -113,6 +119,8 @@ class OneNetworkConfig(PretrainedConfig):
         self.qformer_layers, self.qformer_heads, self.qformer_hidden = qformer_layers, qformer_heads, qformer_hidden
         self.qformer_dropout, self.measures, self.token_rms = qformer_dropout, measures, token_rms
         self.vision_lora, self.text_lora = vision_lora, text_lora
+        self.remedy_temperature, self.remedy_nothing = remedy_temperature, remedy_nothing
+        self.remedy_least = remedy_least
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         super().__init__(**kwargs)
         depth = self.vision_config.num_hidden_layers
