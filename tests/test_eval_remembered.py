@@ -21,9 +21,14 @@ PHOTOS = [photo(value) for value in (10, 90, 200)]
 
 
 class Counting(BrightModel):
-    """Counts the photos that it was really asked about; keeps an odd number that has no short decimal form."""
+    """Counts the photos that it was really asked about; keeps an odd number that has no short decimal form,
+    and crops."""
 
     trained_on = ("ab",)
+
+    def suggest(self, photos, least=None, most=3):
+        said = super().suggest(photos, least, most)
+        return [(score, [replace(each, crop=(0.1, 0.0, 1.0, 0.9)) for each in some]) for score, some in said]
 
     def describe(self, photos):
         return [(score, np.array([1 / 3, np.pi * score.value], np.float32)) for score in self.score(photos)]
@@ -46,7 +51,7 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_what_is_remembered_equals_what_was_said(name: str, tmp_path: Path) -> None:
-    wanted = QUESTIONS[name](BrightModel())
+    wanted = QUESTIONS[name](Counting())
     first, later = Counting(), Counting()
     assert QUESTIONS[name](Remembering(first, tmp_path)) == wanted and first.asked == 3
     assert QUESTIONS[name](Remembering(later, tmp_path)) == wanted and later.asked == 0
