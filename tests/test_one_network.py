@@ -13,7 +13,7 @@ from calm.inference.answers import Answers
 from calm.model.config import OneNetworkConfig
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.model.storage import embed_lexicons
-from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, SCORE_QUESTION, SUGGEST_QUESTION, Exchange, Packer
+from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, SCORE_QUESTION, SUGGEST_QUESTION, Exchange, Packer, embed
 from calm.train.examples import Known, Shot
 from calm.train.trainer import Stage, Trainer
 from calm.train.vocabulary import Vocabulary

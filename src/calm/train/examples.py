@@ -27,17 +27,14 @@ from calm.tasks.exchange import (
     Exchange,
 )
 from calm.tasks.observation import (
-    FAULTS,
-    MEASURED,
     NOTHING,
-    STRENGTHS,
     UNCLEAR,
-    Observation,
-    measured_words,
     score_prefix,
     write_line,
 )
+from calm.train.blanks import draw_blank
 from calm.train.critiques import Critiques
+from calm.train.observing import attribute_target, observe
 from calm.train.vocabulary import Vocabulary, tables
 from calm.types import CLASSES
 
@@ -51,23 +48,6 @@ NEED_SUBJECT = frozenset({"framing", "subject_emphasis", "clutter"})
 """Edits that go by a map of the main subject."""
 COMMENTED = {"rated": 0.35, "named": 0.45, "edited": 0.7, "blank": 0.5}
 """How often a photo of each kind is commented on: words cost most of a step, and a score alone is cheap."""
-MOODS = {
-    "amusement": "cheerful",
-    "awe": "grand",
-    "contentment": "calm",
-    "disgust": "unpleasant",
-    "excitement": "lively",
-    "fear": "uneasy",
-    "sadness": "melancholy",
-    "neutral": "plain",
-}
-"""Words for the emotions that PARA's raters named."""
-ATTRIBUTE_WORDS = tuple(
-    dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
-)
-"""Words that the lower branches are aligned with."""
-BLANKS = 400
-"""How many different blank frames there are."""
 
 
 @dataclass(frozen=True)
@@ -342,41 +322,6 @@ def shown(found: Example) -> Sequence[str]:
     return (UNCLEAR,) if found.words and found.shot.unclear else found.words or ()
 
 
-def attribute_target(shot: Shot) -> np.ndarray:
-    """(len(ATTRIBUTE_WORDS),) float32: 1 true, 0 false, −1 not known. Light, colour and sharpness are measured, moods
-    are known from raters' emotions, faults of photos that were edited here.
-    """
-    target = np.full(len(ATTRIBUTE_WORDS), -1.0, np.float32)
-    seen = observe(shot, ())
-    known: dict[str, set[str]] = {name: set(getattr(seen, name)) for name in MEASURED}
-    groups: dict[str, Sequence[str]] = dict(MEASURED)
-    if shot.photo.emotions:
-        known["mood"], groups["mood"] = set(seen.mood), tuple(MOODS.values())
-    if shot.kind == "edited":
-        known["faults"], groups["faults"] = {fault for fault, _ in seen.faults}, tuple(FAULTS.values())
-    for name, words in groups.items():
-        for word in words:
-            target[ATTRIBUTE_WORDS.index(word)] = float(word in known[name])
-    return target
-
-
-def draw_blank(rng: np.random.Generator) -> np.ndarray:
-    """A frame with nothing to see: one tone, one colour, a gradient, noise or blur of noise; (H, W, 3) uint8."""
-    height, width = (int(side) for side in rng.integers(160, 480, 2))
-    kind = str(rng.choice(["black", "white", "grey", "colour", "gradient", "noise", "clouds"]))
-    if kind in ("noise", "clouds"):
-        side = (height, width) if kind == "noise" else (height // 40 + 2, width // 40 + 2)
-        noise = rng.normal(rng.uniform(60, 200), rng.uniform(10, 80), (*side, int(rng.choice([1, 3]))))
-        noise = np.broadcast_to(noise, (*side, 3)).astype(np.float32)
-        return np.clip(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
-    tones = {"black": rng.uniform(0, 8, 1), "white": rng.uniform(247, 255, 1), "grey": rng.uniform(8, 247, 1)}
-    start = np.broadcast_to(tones.get(kind, rng.uniform(0, 255, 3)), 3)
-    end = rng.uniform(0, 255, 3) if kind == "gradient" else start
-    along = np.linspace(0, 1, width if rng.random() < 0.5 else height)
-    frame = np.broadcast_to((start + (end - start) * along[:, None])[None], (height, len(along), 3))
-    return np.ascontiguousarray(cv2.resize(frame.astype(np.uint8), (width, height)))
-
-
 def _subject(captions: Sequence[str], shows: Sequence[str], rng: np.random.Generator) -> str:
     """A first sentence about what is shown; "" where nothing is known."""
     if captions:
@@ -409,46 +354,6 @@ def remedy_target(applied: Sequence[Applied]) -> tuple[float, ...]:
         target *= visible / target.sum()
     target[-1] = 1 - visible
     return tuple(float(t) for t in target)
-
-
-def observe(shot: Shot, shows: Sequence[str]) -> Observation:
-    """What is known of a photo as an observation."""
-    photo, words = shot.photo, measured_words(shot.cues)
-    target = shot.read_score if shot.target is None else mean_of(shot.target)
-    faults = [
-        (
-            FAULTS[each.attribute, each.direction],
-            STRENGTHS[0 if each.severity < 0.33 else 1 if each.severity < 0.66 else 2],
-        )
-        for each in sorted(shot.applied, key=lambda each: -each.severity)
-        if each.severity >= 0.15
-    ]
-    mood: tuple[str, ...] = ()
-    if photo.emotions:
-        total = sum(photo.emotions.values())
-        named = {name: count for name, count in photo.emotions.items() if name in MOODS}
-        top = max(named, key=lambda name: named[name] * (0.6 if name == "neutral" else 1.0))
-        mood = (MOODS[top],) if named[top] >= 0.3 * total else ()
-    strengths = []
-    if target is not None and target >= 5.6 and not faults:
-        if "crisp" in words["detail"]:
-            strengths.append("sharpness")
-        if "even" in words["light"] or "soft tones" in words["light"]:
-            strengths.append("light")
-        if "vivid" in words["colour"] or "warm" in words["colour"]:
-            strengths.append("colours")
-        if target >= 6.6:
-            strengths.append("composition")
-        if mood and mood[0] not in ("plain", "unpleasant", "uneasy"):
-            strengths.append("mood")
-    return Observation(
-        tuple(shows), words["light"], words["colour"], words["detail"], mood, strengths[:3], faults, target
-    )
-
-
-def mean_of(distribution: Sequence[float] | None) -> float | None:
-    """Mean of ten probabilities of 1 … 10."""
-    return None if distribution is None else float(np.arange(1, 11) @ np.asarray(distribution))
 
 
 def tidy(caption: str) -> str:

@@ -30,11 +30,13 @@ from calm.model.network import CalmForConditionalGeneration, score_mean
 from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
 from calm.tasks.observation import measured_words, write_line
+from calm.train.blanks import BLANKS
 from calm.train.critiques import Critiques
-from calm.train.examples import ATTRIBUTE_WORDS, BLANKS, Drawer, Known, Shot, read_photo
+from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
 from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
 from calm.train.objectives import AuxiliaryHeads
+from calm.train.observing import ATTRIBUTE_WORDS
 from calm.train.recipe import assign
 from calm.train.trainer import Stage, Trainer
 from calm.train.validation import Validation, hold_out

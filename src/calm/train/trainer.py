@@ -16,12 +16,12 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from calm.data.views import normalise
 from calm.model.network import CalmForConditionalGeneration, VisualTokens, score_mean
 from calm.tasks.exchange import IGNORED, Exchange, Packer, embed
+from calm.train.checkpoints import RunState
 from calm.train.examples import Drawer, Example, Shot
 from calm.train.feature_shots import shot_features
 from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
@@ -311,7 +311,8 @@ class Trainer:
         trained = self.model.trained_parameters(stage.rates)
         optimiser = self._optimiser(stage)
         average = {name: value.detach().clone() for name, value in trained.items()}
-        start = self._resume(stage, trained, average, optimiser)
+        state, file = RunState(trained, average, self.heads, optimiser), self.folder / f"{stage.name}.safetensors"
+        start = state.resume(file)
         saved = time.time()
         self.model.train()
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
@@ -325,11 +326,11 @@ class Trainer:
                     for name, value in trained.items():
                         average[name].lerp_(value, 1 - decay)
                 if time.time() - saved > every:
-                    self._save(stage, step + 1, trained, average, optimiser)
+                    state.save(file, step + 1)
                     saved = time.time()
                 if look is not None and (step + 1) % look_every == 0:
                     meter.tell({"look": step + 1, **self._looked(look, trained, average, stage)})
-        self._save(stage, stage.steps, trained, average, optimiser)
+        state.save(file, stage.steps)
         with torch.no_grad():
             for name, value in trained.items():
                 value.copy_(average[name])
@@ -378,40 +379,3 @@ class Trainer:
             for name, value in trained.items():
                 value.copy_(kept[name])
         return found
-
-    def _save(self, stage: Stage, step: int, trained: dict, average: dict, optimiser: torch.optim.Optimizer) -> None:
-        """Everything that a run needs to go on, in one file, complete or absent."""
-        state = {f"model.{name}": value.detach().contiguous() for name, value in trained.items()}
-        state |= {f"average.{name}": value.contiguous() for name, value in average.items()}
-        state |= {f"heads.{name}": value.detach().contiguous() for name, value in self.heads.state_dict().items()}
-        for index, moments in optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
-        path = self.folder / f"{stage.name}.safetensors"
-        save_file({name: value.clone() for name, value in state.items()}, f"{path}.part", {"step": str(step)})
-        Path(f"{path}.part").rename(path)
-
-    def _resume(self, stage: Stage, trained: dict, average: dict, optimiser: torch.optim.Optimizer) -> int:
-        path = self.folder / f"{stage.name}.safetensors"
-        if not path.is_file():
-            return 0
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as stream:
-            step = int((stream.metadata() or {})["step"])
-        state = load_file(path)
-        with torch.no_grad():
-            for name, value in trained.items():
-                value.copy_(state[f"model.{name}"])
-                average[name].copy_(state[f"average.{name}"])
-        self.heads.load_state_dict(
-            {name.removeprefix("heads."): value for name, value in state.items() if name.startswith("heads.")}
-        )
-        moments: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
-        for name, value in state.items():
-            if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                moments[int(index)][moment] = value
-        shell = optimiser.state_dict()
-        shell["state"] = dict(moments)
-        optimiser.load_state_dict(shell)
-        return step

@@ -1,0 +1,87 @@
+"""What is known of a photo as an observation, and which attribute words are true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calm.tasks.observation import FAULTS, MEASURED, STRENGTHS, Observation, measured_words
+
+if TYPE_CHECKING:
+    from calm.train.examples import Shot
+
+MOODS = {
+    "amusement": "cheerful",
+    "awe": "grand",
+    "contentment": "calm",
+    "disgust": "unpleasant",
+    "excitement": "lively",
+    "fear": "uneasy",
+    "sadness": "melancholy",
+    "neutral": "plain",
+}
+"""Words for the emotions that PARA's raters named."""
+ATTRIBUTE_WORDS = tuple(
+    dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
+)
+"""Words that the lower branches are aligned with."""
+
+
+def observe(shot: Shot, shows: Sequence[str]) -> Observation:
+    """What is known of a photo as an observation."""
+    photo, words = shot.photo, measured_words(shot.cues)
+    target = shot.read_score if shot.target is None else mean_of(shot.target)
+    faults = [
+        (
+            FAULTS[each.attribute, each.direction],
+            STRENGTHS[0 if each.severity < 0.33 else 1 if each.severity < 0.66 else 2],
+        )
+        for each in sorted(shot.applied, key=lambda each: -each.severity)
+        if each.severity >= 0.15
+    ]
+    mood: tuple[str, ...] = ()
+    if photo.emotions:
+        total = sum(photo.emotions.values())
+        named = {name: count for name, count in photo.emotions.items() if name in MOODS}
+        top = max(named, key=lambda name: named[name] * (0.6 if name == "neutral" else 1.0))
+        mood = (MOODS[top],) if named[top] >= 0.3 * total else ()
+    strengths = []
+    if target is not None and target >= 5.6 and not faults:
+        if "crisp" in words["detail"]:
+            strengths.append("sharpness")
+        if "even" in words["light"] or "soft tones" in words["light"]:
+            strengths.append("light")
+        if "vivid" in words["colour"] or "warm" in words["colour"]:
+            strengths.append("colours")
+        if target >= 6.6:
+            strengths.append("composition")
+        if mood and mood[0] not in ("plain", "unpleasant", "uneasy"):
+            strengths.append("mood")
+    return Observation(
+        tuple(shows), words["light"], words["colour"], words["detail"], mood, strengths[:3], faults, target
+    )
+
+
+def mean_of(distribution: Sequence[float] | None) -> float | None:
+    """Mean of ten probabilities of 1 … 10."""
+    return None if distribution is None else float(np.arange(1, 11) @ np.asarray(distribution))
+
+
+def attribute_target(shot: Shot) -> np.ndarray:
+    """(len(ATTRIBUTE_WORDS),) float32: 1 true, 0 false, −1 not known. Light, colour and sharpness are measured, moods
+    are known from raters' emotions, faults of photos that were edited here.
+    """
+    target = np.full(len(ATTRIBUTE_WORDS), -1.0, np.float32)
+    seen = observe(shot, ())
+    known: dict[str, set[str]] = {name: set(getattr(seen, name)) for name in MEASURED}
+    groups: dict[str, Sequence[str]] = dict(MEASURED)
+    if shot.photo.emotions:
+        known["mood"], groups["mood"] = set(seen.mood), tuple(MOODS.values())
+    if shot.kind == "edited":
+        known["faults"], groups["faults"] = {fault for fault, _ in seen.faults}, tuple(FAULTS.values())
+    for name, words in groups.items():
+        for word in words:
+            target[ATTRIBUTE_WORDS.index(word)] = float(word in known[name])
+    return target
