@@ -10,7 +10,7 @@ import pytest
 
 from calm import Calm
 from calm.data.images import load_photo
-from calm.predictor import PACKAGED
+from calm.model.weights import PACKAGED
 from calm.types import DIRECTIONS
 from calm.words.parse import sentences
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -173,28 +172,6 @@ class Calm:
 
 def _source(photo: object, index: int) -> str | Photo:
     """What the engine takes: a path as it is, pixels as a :class:`Photo`."""
-    import numpy as np
-    from PIL import Image
+    from calm.data.images import as_photo
 
-    if isinstance(photo, str | PathLike):
-        return fspath(photo)
-    if isinstance(photo, np.ndarray):
-        if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
-            raise UsageError(
-                f"expected an array (H, W, 3) or (H, W) of uint8, found {photo.shape} of {photo.dtype}; "
-                "scale it to 0–255 and convert it to sRGB"
-            )
-        photo = Image.fromarray(photo)
-    if isinstance(photo, Image.Image):
-        return _decoded(photo, f"photo {index}")
-    raise UsageError(f"expected a path, a PIL image or an array, found {type(photo).__name__}; give one of those")
-
-
-def _decoded(image: Image.Image, name: str) -> Photo:
-    """An image as :func:`calm.data.images.load_photo` would give it; its hash is that of its pixels."""
-    from calm.data.images import REFERENCE, Photo, _fit, _to_srgb, _upright
-
-    pixels = _to_srgb(_upright(image))
-    height, width = pixels.shape[:2]
-    sha256 = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-    return Photo(name, _fit(pixels, REFERENCE), sha256, width, height)
+    return fspath(photo) if isinstance(photo, str | PathLike) else as_photo(photo, f"photo {index}")

@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calm.errors import UsageError, WeightsError
-from calm.model.weights import cache_dir, file_sha256, folder_sha256
+from calm.model.weights import PACKAGED, cache_dir, file_sha256, folder_sha256
 
 logger = logging.getLogger(__name__)
 
 CARD = "model_card.json"
 UNSTATED = "not stated"
-PACKAGED = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from calm.model.precision import fast_dtype
 from calm.model.processing import PREPROCESS, CalmImageProcessor, CalmProcessor, pad_measures
 from calm.model.pyramid import PYRAMIDS, Pyramid, load_pyramid
 from calm.model.saliency import same_encoder
-from calm.model.weights import folder_sha256
+from calm.model.weights import folder_sha256, model_dir
 from calm.observer import Observer
 from calm.readout import SCORE_QUESTION, mend_probabilities
 from calm.speaking import SeededChoice
@@ -52,17 +52,6 @@ HINTED = 2
 """The first attempt at a comment that begins by naming what is noted on a side left out; the one before gets a cue."""
 STEADY = 8
 """Photos that go through an encoder in bfloat16 together, on a CPU."""
-PACKAGED = Path(__file__).parent / "models"
-"""Models that come with the package."""
-
-
-def model_dir(name: str | Path) -> Path:
-    """Folder of a packaged model by name, or the folder itself. Raises :class:`UsageError` when there is neither."""
-    for folder in (PACKAGED / str(name), Path(name)):
-        if (folder / "config.json").is_file():
-            return folder
-    known = sorted(path.parent.name for path in PACKAGED.glob("*/config.json"))
-    raise UsageError(f"expected a model folder or one of {known}, found {str(name)!r}; see: calm models")
 
 
 @dataclass(frozen=True)

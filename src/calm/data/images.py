@@ -85,6 +85,33 @@ def load_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS, reference: int
     return Photo(str(path), _fit(pixels, reference), hashlib.sha256(data).hexdigest(), width, height)
 
 
+def as_photo(photo: object, name: str) -> Photo:
+    """A path, a PIL image, or an array (H, W, 3) or (H, W) of uint8 in sRGB, as :func:`load_photo` gives a file.
+
+    Args:
+        name: stands for the path of an image or array; its hash is that of its pixels.
+
+    Raises:
+        PhotoError: for a file that cannot be read.
+        UsageError: for anything that is none of these.
+    """
+    if isinstance(photo, str | os.PathLike):
+        return load_photo(os.fspath(photo))
+    if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
+            raise UsageError(
+                f"expected an array (H, W, 3) or (H, W) of uint8, found {photo.shape} of {photo.dtype}; "
+                "scale it to 0–255 and convert it to sRGB"
+            )
+        photo = Image.fromarray(photo)
+    if not isinstance(photo, Image.Image):
+        raise UsageError(f"expected a path, a PIL image or an array, found {type(photo).__name__}; give one of those")
+    pixels = _to_srgb(_upright(photo))
+    height, width = pixels.shape[:2]
+    sha256 = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    return Photo(name, _fit(pixels, REFERENCE), sha256, width, height)
+
+
 def _read(path: str | Path) -> bytes:
     try:
         data = Path(path).read_bytes()

@@ -10,20 +10,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from calm.data.measure import MEASURE_NAMES, measure
-from calm.data.views import make_views, normalise, squash
-from calm.model.config import SCORE_LEVELS
+from calm.inference.processing import look
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
-from calm.tasks.exchange import (
-    COMMENT_QUESTION,
-    IGNORED,
-    SCORE_QUESTION,
-    SUGGEST_QUESTION,
-    Exchange,
-    Packer,
-    embed,
-)
-from calm.tasks.observation import Observation, parse_line, score_prefix
+from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, Exchange, embed
+from calm.tasks.observation import Observation, parse_line
+from calm.tasks.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -35,80 +26,21 @@ class Spoken:
     prose: str
 
 
-class Answers:
-    """Asks the network.
+class Answers(Reader):
+    """Asks the network about photos.
 
     Args:
-        model: its adapters are merged here; it is put in evaluation mode.
+        model: it is put in evaluation mode.
         tokenizer: of its language model.
     """
 
     def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.model, self.tokenizer = model.eval(), tokenizer
-        self.packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
-
-    # ------------------------------------------------------------------------------------------------ seeing
+        super().__init__(model.eval(), tokenizer)
 
     @torch.inference_mode()
     def see(self, photos: Sequence[np.ndarray], detail: bool = True) -> VisualTokens:
         """Visual tokens of photos (H, W, 3) uint8; without ``detail`` of the whole frames alone."""
-        config = self.model.config
-        if not detail:
-            whole = np.stack([squash(pixels, config.image_size) for pixels in photos])
-            return self.model.see(normalise(whole, config.image_mean, config.image_std))
-        views = [make_views(pixels, config.image_size) for pixels in photos]
-        frames = normalise(np.stack([each.whole for each in views]), config.image_mean, config.image_std)
-        crops = normalise(np.stack([each.crops[0] for each in views]), config.image_mean, config.image_std)
-        measures = np.stack([measure(pixels)[: len(MEASURE_NAMES)] for pixels in photos])
-        return self.model.see(frames, crops, torch.from_numpy(measures))
-
-    def prompt(self, seen: VisualTokens, question: str, detail: bool = True) -> Tensor:
-        """Embeddings of ``<photo><question>`` up to where the answer is read: (B, T, width)."""
-        table = self.model.get_input_embeddings()
-        count = len(seen.frame)
-
-        def words(ids: Sequence[int]) -> Tensor:
-            return table(torch.tensor(ids)).expand(count, -1, -1)
-
-        parts = [words(self.packer.opening), seen.frame]
-        if detail and seen.detail is not None:
-            parts.append(seen.detail)
-        parts.append(words(self.packer.question(question)))
-        return torch.cat([part.to(table.weight.dtype) for part in parts], dim=1)
-
-    def states(self, embeddings: Tensor) -> Tensor:
-        """Last hidden states of prompts of one length: (B, T, width)."""
-        count, length = embeddings.shape[:2]
-        mask = torch.ones(length, length, dtype=torch.bool).tril().expand(count, -1, -1)
-        return self.model.hidden(embeddings, mask, torch.arange(length).expand(count, -1))
-
-    # ------------------------------------------------------------------------------------------------ answers
-
-    @torch.inference_mode()
-    def scores(self, seen: VisualTokens) -> Tensor:
-        """Probabilities of the scores 1 … 10, read in one forward pass over the frame: (B, 10)."""
-        states = self.states(self.prompt(seen, SCORE_QUESTION, detail=False))
-        return self.model.score_logits(states[:, -1]).softmax(dim=1)
-
-    @torch.inference_mode()
-    def remedy_logits(self, seen: VisualTokens) -> Tensor:
-        """Logits of each remedy as the network gives them, the last is "nothing": (B, remedies)."""
-        states = self.states(self.prompt(seen, SUGGEST_QUESTION))
-        return self.model.remedy_logits(states[:, -1])
-
-    def remedies(self, seen: VisualTokens) -> Tensor:
-        """Calibrated probability of each remedy, the last is "nothing", in one forward pass: (B, remedies)."""
-        logits = self.remedy_logits(seen) / self.model.config.remedy_temperature
-        logits[:, -1] += self.model.config.remedy_nothing
-        return logits.softmax(dim=1)
-
-    @torch.inference_mode()
-    def severities(self, seen: VisualTokens, remedies: Tensor) -> Tensor:
-        """How strong the fault is that a remedy mends, 0–1: one remedy a photo (B,) → (B,)."""
-        prompt = self.prompt(seen, SUGGEST_QUESTION)
-        asked = self.model.remedy_tokens(remedies)[:, None].to(prompt.dtype)
-        levels = self.model.amount_logits(self.states(torch.cat([prompt, asked], dim=1))[:, -1]).softmax(dim=1)
-        return (levels * torch.linspace(0, 1, levels.shape[1])).sum(dim=1)
+        return self.model.see(**look(photos, self.model.config, detail))
 
     @torch.inference_mode()
     def text(
@@ -135,9 +67,7 @@ class Answers:
 
     def comments(self, seen: VisualTokens, length: int = 150) -> list[Spoken]:
         """An observation line that begins with the score as it is read, then prose."""
-        means = self.scores(seen).float() @ torch.arange(1.0, SCORE_LEVELS + 1)
-        begun = [score_prefix(mean) for mean in means.tolist()]
-        found = []
+        begun, found = self.score_prefixes(seen), []
         for start, text in zip(begun, self.text(seen, COMMENT_QUESTION, length, begun), strict=True):
             line, _, prose = text.partition("\n")
             found.append(Spoken(start + line, parse_line(start + line), prose.strip()))

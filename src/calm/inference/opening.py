@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def open_network(name: str, device: str | None = None) -> Model:
     """The model of a packaged name or a folder. Raises :class:`UsageError` where there is neither."""
     from calm.inference.pipeline import Pipeline
-    from calm.predictor import PACKAGED, Predictor
+    from calm.model.weights import PACKAGED
+    from calm.predictor import Predictor
 
     for folder in (PACKAGED / name, Path(name)):
         if Pipeline.fits(folder):

@@ -70,6 +70,8 @@ class OneNetworkConfig(PretrainedConfig):
         remedy_temperature, remedy_nothing: what the logits of remedies are divided by, and what is then added to the
             one of "nothing": see :mod:`calm.train.confidence`.
         remedy_least: confidence, 0–1, from which a suggestion is made unless another is asked for.
+        image_mean, image_std: of the encoder's normalisation.
+        image_token_id: placeholder of a visual token in a prompt; a token that no question has.
     """
 
     model_type = "calm-one"
@@ -104,6 +106,7 @@ class OneNetworkConfig(PretrainedConfig):
         remedy_least: float = LEAST,
         image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
         image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        image_token_id: int = 16,
         **kwargs: Any,
     ) -> None:
         self.vision_config = _configuration(vision_config, "dinov2")
@@ -122,6 +125,7 @@ class OneNetworkConfig(PretrainedConfig):
         self.remedy_temperature, self.remedy_nothing = remedy_temperature, remedy_nothing
         self.remedy_least = remedy_least
         self.image_mean, self.image_std = list(image_mean), list(image_std)
+        self.image_token_id = image_token_id
         super().__init__(**kwargs)
         depth = self.vision_config.num_hidden_layers
         for name, branch in self.branches.items():

@@ -9,16 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from calm.errors import ConfigError, UsageError
 from calm.model.alignment import AlignmentModule
 from calm.model.backbone import Backbone
 from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
 from calm.model.lexicon import Lexicon
+from calm.model.splice import splice
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,11 @@ class VisualTokens:
 
 
 class CalmForConditionalGeneration(PreTrainedModel):
-    """The whole of CALM; see the module."""
+    """The whole of CALM; see the module.
+
+    Attributes:
+        tokenizer: of the language model, for :meth:`generate`; None until :meth:`from_pretrained` or a caller sets it.
+    """
 
     config_class = OneNetworkConfig
     base_model_prefix = "calm"
@@ -64,6 +80,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         for layer in (self.answers, self.quality):
             nn.init.zeros_(layer.bias)
         self.add_adapters()
+        self.tokenizer: PreTrainedTokenizerBase | None = None
 
     def add_adapters(self) -> None:
         """Low-rank adapters where the configuration has them (Hu et al., 2022, arXiv 2106.09685)."""
@@ -75,6 +92,47 @@ class CalmForConditionalGeneration(PreTrainedModel):
         ):
             if settings:
                 inject_adapter_in_model(LoraConfig(**settings), part)
+
+    # ------------------------------------------------------------------------------------------------ folders
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | PathLike[str],
+        dtype: str | torch.dtype | None = None,
+        **options: Any,
+    ) -> CalmForConditionalGeneration:
+        """A trained network, in float32 and in evaluation mode, its adapters beside the weights that they adapt.
+
+        Args:
+            pretrained_model_name_or_path: a packaged model's name, or a folder that :meth:`save_pretrained` wrote.
+            dtype: None, ``auto`` or float32.
+            options: what transformers' auto classes pass on.
+
+        Raises:
+            UsageError: for an unknown name, or an option that would change what is loaded.
+            WeightsError: for a folder of something else, or with damaged files.
+        """
+        from calm.model.storage import load
+        from calm.model.weights import model_dir
+
+        passed = ("config", "adapter_kwargs", "_from_auto")
+        wrong = [f"{name}={value!r}" for name, value in options.items() if value and name not in passed]
+        wrong += [f"dtype={dtype!r}"] * (dtype not in (None, "auto", torch.float32))
+        if wrong:
+            raise UsageError(
+                f"expected a name or a folder alone, found {', '.join(wrong)}; the network computes in float32, "
+                "and .to() moves it to another device"
+            )
+        model, tokenizer = load(model_dir(pretrained_model_name_or_path))
+        model.tokenizer = tokenizer
+        return model.eval()
+
+    def save_pretrained(self, save_directory: str | PathLike[str]) -> None:
+        """Write the folder that :meth:`from_pretrained` reads: what was trained, and the names of the frozen parts."""
+        from calm.model.storage import save
+
+        save(self, Path(save_directory))
 
     # ------------------------------------------------------------------------------------------------ seeing
 
@@ -147,6 +205,75 @@ class CalmForConditionalGeneration(PreTrainedModel):
             seen = seen.to(found.dtype).index_put(place, found)
         return VisualTokens(frame, seen, words, attributes)
 
+    # ------------------------------------------------------------------------------------------------ speaking
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        frames: Tensor,
+        crops: Tensor | None = None,
+        measures: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """The language model over prompts as :class:`calm.inference.processing.CalmProcessor` writes them.
+
+        Args:
+            input_ids: (B, T) with ``config.visual_tokens`` placeholders in each row; attention_mask: (B, T).
+            frames, crops, measures: one photo a row, see :meth:`see`.
+            kwargs: of the language model, such as ``labels`` (B, T).
+
+        Returns:
+            transformers' causal output; logits (B, T, vocabulary).
+        """
+        embeddings = self._splice(input_ids, self.see(frames, crops, measures))
+        return self.language_model(inputs_embeds=embeddings, attention_mask=attention_mask, **kwargs)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        frames: Tensor,
+        crops: Tensor | None = None,
+        measures: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Answers in words, greedy unless asked otherwise.
+
+        The score and the suggestion are spoken as they are read, and a comment begins with the score that is read, so
+        that number and words agree; any other answer is the language model's own.
+
+        Args:
+            input_ids, frames, crops, measures, attention_mask: of prompts padded on the left, see :meth:`forward`.
+            kwargs: of transformers' ``generate``, such as ``max_new_tokens`` (150 where none is given).
+
+        Returns:
+            (B, T + n), prompts and answers, padded on the right; what transformers gives for other ``kwargs``.
+        """
+        from calm.tasks.reader import Begun, Reader
+
+        if self.tokenizer is None:
+            raise ConfigError(
+                "expected a network with its tokenizer, found none; set .tokenizer, or use from_pretrained"
+            )
+        seen = self.see(frames, crops, measures)
+        embeddings = self._splice(input_ids, seen)
+        begun = Begun(Reader(self, self.tokenizer).begun(seen, input_ids), input_ids.shape[1])
+        usual = {"max_new_tokens": 150, "do_sample": False, "pad_token_id": self.tokenizer.eos_token_id}
+        return self.language_model.generate(
+            input_ids=input_ids,
+            inputs_embeds=embeddings,
+            attention_mask=torch.ones_like(input_ids) if attention_mask is None else attention_mask,
+            logits_processor=[*kwargs.pop("logits_processor", ()), begun],
+            **usual | kwargs,
+        )
+
+    def _splice(self, input_ids: Tensor, seen: VisualTokens) -> Tensor:
+        """Embeddings of prompts with visual tokens in place of their placeholders: (B, T, width)."""
+        visual = seen.frame if seen.detail is None else torch.cat([seen.frame, seen.detail], dim=1)
+        return splice(self.get_input_embeddings()(input_ids), input_ids, visual, self.config.image_token_id)
+
     # ------------------------------------------------------------------------------------------------ reading
 
     def hidden(self, embeddings: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
@@ -211,3 +338,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
 def score_mean(logits: Tensor) -> Tensor:
     """Mean of the distribution over 1 … 10: (n, 10) → (n,)."""
     return (logits.float().softmax(dim=1) * torch.arange(1.0, SCORE_LEVELS + 1, device=logits.device)).sum(dim=1)
+
+
+AutoModel.register(OneNetworkConfig, CalmForConditionalGeneration)
+AutoModelForImageTextToText.register(OneNetworkConfig, CalmForConditionalGeneration)

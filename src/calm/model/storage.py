@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedTokenizerBase
@@ -34,6 +37,38 @@ def source_folder(source: str) -> Path:
     return packaged_dir(source) if source in PACKAGED_PARTS else Path(source)
 
 
+def source_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """Tokenizer of a language model by its source, see :func:`source_folder`. Raises :class:`WeightsError`."""
+    from calm.model.checkpoint import load_tokenizer
+
+    with _reading(f"a tokenizer at {source}"):
+        return load_tokenizer(str(source_folder(source)))
+
+
+def read_config(folder: str | Path) -> OneNetworkConfig:
+    """Configuration of a trained network's folder. Raises :class:`WeightsError`."""
+    with _reading(f"{CONFIG} in {folder}"):
+        kind = OneNetworkConfig.get_config_dict(folder)[0]["model_type"]
+        if kind != OneNetworkConfig.model_type:
+            raise WeightsError(
+                f"expected a model of type {OneNetworkConfig.model_type} in {folder}, found one of type {kind}; "
+                "give the folder of a trained network"
+            )
+        return OneNetworkConfig.from_pretrained(folder)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turns what libraries raise at missing or damaged files into :class:`WeightsError`."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"expected {what}, found nothing that can be read ({cause}); fetch it anew, or name another"
+        ) from error
+
+
 def build(vision: str, text: str, **settings: Any) -> tuple[CalmForConditionalGeneration, PreTrainedTokenizerBase]:
     """An untrained network on frozen parts, and its tokenizer.
 
@@ -41,8 +76,6 @@ def build(vision: str, text: str, **settings: Any) -> tuple[CalmForConditionalGe
         vision, text: a packaged part or a folder, see :func:`source_folder`.
         settings: fields of :class:`OneNetworkConfig`.
     """
-    from calm.model.checkpoint import load_tokenizer
-
     quiet_transformers()
     config = OneNetworkConfig(
         vision_config=AutoConfig.from_pretrained(source_folder(vision)),
@@ -51,7 +84,7 @@ def build(vision: str, text: str, **settings: Any) -> tuple[CalmForConditionalGe
         text_source=text,
         **settings,
     )
-    tokenizer = load_tokenizer(f"packaged:{text}" if text in PACKAGED_PARTS else text)
+    tokenizer = source_tokenizer(text)
     model = CalmForConditionalGeneration(config)
     fill_frozen(model)
     embed_lexicons(model, tokenizer)
@@ -77,7 +110,8 @@ def fill_frozen(model: CalmForConditionalGeneration) -> None:
         (model.language_model, AutoModelForCausalLM, config.text_source),
     )
     for part, kind, source in parts:
-        theirs = kind.from_pretrained(source_folder(source), dtype=torch.float32).state_dict()
+        with _reading(f"a transformers model at {source}"):
+            theirs = kind.from_pretrained(source_folder(source), dtype=torch.float32).state_dict()
         places = {
             name.replace(".base_layer", ""): value
             for name, value in part.state_dict(keep_vars=True).items()
@@ -126,16 +160,13 @@ def save(model: CalmForConditionalGeneration, folder: str | Path) -> None:
 
 def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTokenizerBase]:
     """A trained network from its folder, in float32, and its tokenizer. Raises :class:`WeightsError`."""
-    from calm.model.checkpoint import load_tokenizer
-
     folder = Path(folder)
     for name in (TRAINED, MANIFEST, CONFIG):
         if not (folder / name).is_file():
             raise WeightsError(f"expected {name} in {folder}, found none; give the folder of a trained network")
     quiet_transformers()
-    config = OneNetworkConfig.from_pretrained(folder)
-    text = config.text_source
-    tokenizer = load_tokenizer(f"packaged:{text}" if text in PACKAGED_PARTS else text)
+    config = read_config(folder)
+    tokenizer = source_tokenizer(config.text_source)
     model = CalmForConditionalGeneration(config)
     fill_frozen(model)
     embed_lexicons(model, tokenizer)
@@ -146,8 +177,9 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
 def fill_trained(model: CalmForConditionalGeneration, folder: str | Path) -> None:
     """Put the trained tensors of a folder into a network of the same shape. Raises :class:`WeightsError`."""
     folder = Path(folder)
-    stored, places = load_file(folder / TRAINED), dict(trained_tensors(model))
-    entries = json.loads((folder / MANIFEST).read_text())["tensors"]
+    with _reading(f"{TRAINED} and {MANIFEST} in {folder}"):
+        stored, entries = load_file(folder / TRAINED), json.loads((folder / MANIFEST).read_text())["tensors"]
+    places = dict(trained_tensors(model))
     absent = sorted(set(places) - {entry["name"] for entry in entries})
     if absent:
         raise WeightsError(f"expected {len(places)} tensors in {folder}, found none for {absent[0]}")

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calm.errors import WeightsError
+from calm.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,17 @@ if TYPE_CHECKING:
 
 CONVERSION = 2
 """Raised whenever a converter changes, so that stale caches are not read."""
+PACKAGED = Path(__file__).parents[1] / "models"
+"""Models that come with the package."""
+
+
+def model_dir(name: str | os.PathLike[str]) -> Path:
+    """Folder of a packaged model by name, or the folder itself. Raises :class:`UsageError` when there is neither."""
+    for folder in (PACKAGED / name, Path(name)):
+        if (folder / "config.json").is_file():
+            return folder
+    known = sorted(path.parent.name for path in PACKAGED.glob("*/config.json"))
+    raise UsageError(f"expected a model folder or one of {known}, found {os.fspath(name)!r}; see: calm models")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""Photos and questions → what the one network reads; its answers → text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from calm.data.images import as_photo
+from calm.data.measure import MEASURE_NAMES, measure
+from calm.data.views import make_views, normalise, squash
+from calm.errors import UsageError
+from calm.model.config import OneNetworkConfig
+from calm.model.storage import read_config, source_tokenizer
+from calm.model.weights import model_dir
+from calm.tasks.exchange import CLOSING, Packer
+
+
+def look(photos: Sequence[np.ndarray], config: OneNetworkConfig, detail: bool = True) -> dict[str, Tensor]:
+    """What the network sees of photos (H, W, 3) uint8.
+
+    Returns:
+        ``frames`` (B, 3, S, S), whole frames; with ``detail`` also ``crops`` (B, 3, S, S), at native pixels, and
+        ``measures`` (B, len(MEASURE_NAMES)), standardised pixel statistics.
+    """
+
+    def pixels(views: list[np.ndarray]) -> Tensor:
+        return normalise(np.stack(views), config.image_mean, config.image_std)
+
+    if not detail:
+        return {"frames": pixels([squash(photo, config.image_size) for photo in photos])}
+    views = [make_views(photo, config.image_size) for photo in photos]
+    measures = np.stack([measure(photo)[: len(MEASURE_NAMES)] for photo in photos])
+    return {
+        "frames": pixels([each.whole for each in views]),
+        "crops": pixels([each.crops[0] for each in views]),
+        "measures": torch.from_numpy(measures),
+    }
+
+
+class CalmProcessor(ProcessorMixin):
+    """Prepares photos and questions for :class:`calm.model.network.CalmForConditionalGeneration`.
+
+    All of it follows from the network's configuration: a saved processor is that configuration, ``config.json``.
+
+    Args:
+        tokenizer: of the language model.
+        config: of the network.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: OneNetworkConfig) -> None:
+        super().__init__(tokenizer, chat_template=tokenizer.chat_template)
+        self.config = config
+        self.packer = Packer(tokenizer, config.frame_tokens, config.detail_tokens)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike[str], **_auto: Any) -> CalmProcessor:
+        """The processor of a network, by a packaged model's name or its folder. Raises as the network's does."""
+        config = read_config(model_dir(pretrained_model_name_or_path))
+        return cls(source_tokenizer(config.text_source), config)
+
+    def save_pretrained(self, save_directory: str | PathLike[str]) -> None:
+        """Write the configuration; a network's folder has it already."""
+        self.config.save_pretrained(save_directory)
+
+    def __call__(
+        self, images: object, text: str | Sequence[str] | None = None, return_tensors: str = "pt"
+    ) -> BatchFeature:
+        """Photos, and a question about each.
+
+        Args:
+            images: one or a list of paths, PIL images or arrays (H, W, 3) of uint8 in sRGB.
+            text: one question for all photos, or one for each; None for the photos alone.
+            return_tensors: ``pt``, the only kind there is.
+
+        Returns:
+            ``frames``, ``crops`` and ``measures`` of :func:`look`; ``input_ids`` and ``attention_mask`` (B, T), padded
+            on the left, with a placeholder for each visual token.
+
+        Raises:
+            PhotoError: for a photo that cannot be read.
+            UsageError: for what is no photo, or another number of questions than of photos.
+        """
+        if return_tensors != "pt":
+            raise UsageError(f"expected return_tensors to be 'pt', found {return_tensors!r}; leave it out")
+        photos = list(images) if isinstance(images, list | tuple) else [images]
+        found = look([as_photo(photo, f"photo {i}").pixels for i, photo in enumerate(photos)], self.config)
+        if text is None:
+            return BatchFeature(found)
+        questions = [text] * len(photos) if isinstance(text, str) else list(text)
+        if len(questions) != len(photos):
+            raise UsageError(
+                f"expected a question for each of {len(photos)} photos, found {len(questions)}; give one for all, "
+                "or as many as there are photos"
+            )
+        image = [self.config.image_token_id] * self.config.visual_tokens
+        rows = [[*self.packer.opening, *image, *self.packer.question(each)] for each in questions]
+        padding = [max(map(len, rows)) - len(row) for row in rows]
+        ids = [[self.packer.end] * more + row for more, row in zip(padding, rows, strict=True)]
+        mask = [[0] * more + [1] * len(row) for more, row in zip(padding, rows, strict=True)]
+        return BatchFeature(found | {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)})
+
+    def batch_decode(self, sequences: Tensor | Sequence[Sequence[int]], **_kwargs: Any) -> list[str]:
+        """Answers in words from what ``generate`` gives, (B, T): without the prompts and without special tokens."""
+        begin, end = CLOSING.partition("\n")[2], self.tokenizer.eos_token
+        texts = self.tokenizer.batch_decode(sequences, skip_special_tokens=False)
+        return [text.rpartition(begin)[2].partition(end)[0].strip() for text in texts]
+
+
+AutoProcessor.register(OneNetworkConfig, CalmProcessor)

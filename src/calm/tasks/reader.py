@@ -1,0 +1,149 @@
+"""Reads the one network's answers off the visual tokens of photos, as numbers and as the words that state them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
+
+from calm.edits.suggest import to_suggestion
+from calm.model.config import SCORE_LEVELS
+from calm.model.network import CalmForConditionalGeneration, VisualTokens
+from calm.tasks.exchange import COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
+from calm.tasks.observation import score_prefix
+from calm.types import CLASSES
+
+NOTHING = "Nothing."
+"""The answer to :data:`SUGGEST_QUESTION` where no remedy is sure enough."""
+
+
+class Reader:
+    """Reads answers.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: of its language model.
+    """
+
+    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
+
+    def prompt(self, seen: VisualTokens, question: str, detail: bool = True) -> Tensor:
+        """Embeddings of ``<photo><question>`` up to where the answer is read: (B, T, width)."""
+        table = self.model.get_input_embeddings()
+        count = len(seen.frame)
+
+        def words(ids: Sequence[int]) -> Tensor:
+            return table(torch.tensor(ids, device=table.weight.device)).expand(count, -1, -1)
+
+        parts = [words(self.packer.opening), seen.frame]
+        if detail and seen.detail is not None:
+            parts.append(seen.detail)
+        parts.append(words(self.packer.question(question)))
+        return torch.cat([part.to(table.weight.dtype) for part in parts], dim=1)
+
+    def states(self, embeddings: Tensor) -> Tensor:
+        """Last hidden states of prompts of one length: (B, T, width)."""
+        (count, length), device = embeddings.shape[:2], embeddings.device
+        mask = torch.ones(length, length, dtype=torch.bool, device=device).tril().expand(count, -1, -1)
+        return self.model.hidden(embeddings, mask, torch.arange(length, device=device).expand(count, -1))
+
+    # ------------------------------------------------------------------------------------------------ numbers
+
+    @torch.inference_mode()
+    def scores(self, seen: VisualTokens) -> Tensor:
+        """Probabilities of the scores 1 … 10, read in one forward pass over the frame: (B, 10)."""
+        states = self.states(self.prompt(seen, SCORE_QUESTION, detail=False))
+        return self.model.score_logits(states[:, -1]).softmax(dim=1)
+
+    def means(self, seen: VisualTokens) -> list[float]:
+        """Mean of :meth:`scores`, 1–10, of each photo."""
+        table = self.scores(seen).double()
+        return (table @ torch.arange(1, SCORE_LEVELS + 1, dtype=table.dtype, device=table.device)).tolist()
+
+    @torch.inference_mode()
+    def remedy_logits(self, seen: VisualTokens) -> Tensor:
+        """Logits of each remedy as the network gives them, the last is "nothing": (B, remedies)."""
+        states = self.states(self.prompt(seen, SUGGEST_QUESTION))
+        return self.model.remedy_logits(states[:, -1])
+
+    def remedies(self, seen: VisualTokens) -> Tensor:
+        """Calibrated probability of each remedy, the last is "nothing", in one forward pass: (B, remedies)."""
+        logits = self.remedy_logits(seen) / self.model.config.remedy_temperature
+        logits[:, -1] += self.model.config.remedy_nothing
+        return logits.softmax(dim=1)
+
+    @torch.inference_mode()
+    def severities(self, seen: VisualTokens, remedies: Tensor) -> Tensor:
+        """How strong the fault is that a remedy mends, 0–1: one remedy a photo (B,) → (B,)."""
+        prompt = self.prompt(seen, SUGGEST_QUESTION)
+        asked = self.model.remedy_tokens(remedies)[:, None].to(prompt.dtype)
+        levels = self.model.amount_logits(self.states(torch.cat([prompt, asked], dim=1))[:, -1]).softmax(dim=1)
+        return (levels * torch.linspace(0, 1, levels.shape[1], device=levels.device)).sum(dim=1)
+
+    # ------------------------------------------------------------------------------------------------ words
+
+    def spoken_scores(self, seen: VisualTokens) -> list[str]:
+        """The score that is read, in words: "6.5"."""
+        return [f"{mean:.1f}" for mean in self.means(seen)]
+
+    def spoken_remedies(self, seen: VisualTokens) -> list[str]:
+        """The surest remedy as a sentence; :data:`NOTHING` where it is less sure than ``config.remedy_least``."""
+        sure, index = self.remedies(seen)[:, : len(CLASSES)].max(dim=1)
+        found = zip(sure.tolist(), index.tolist(), self.severities(seen, index).tolist(), strict=True)
+        least = self.model.config.remedy_least
+        return [to_suggestion(CLASSES[k], how, p, seed=0).text if p >= least else NOTHING for p, k, how in found]
+
+    def score_prefixes(self, seen: VisualTokens) -> list[str]:
+        """How each comment begins: with the score that is read."""
+        return [score_prefix(mean) for mean in self.means(seen)]
+
+    def begun(self, seen: VisualTokens, prompts: Tensor) -> list[list[int]]:
+        """Token ids that the answer to each prompt begins with.
+
+        Args:
+            prompts: (B, T), padded on the left; one question about each photo.
+
+        Returns:
+            The whole answer and its end for a score or a suggestion, the score for a comment, nothing for the rest.
+        """
+        ways: tuple[tuple[str, Callable[[VisualTokens], list[str]], list[int]], ...] = (
+            (SCORE_QUESTION, self.spoken_scores, [self.packer.end]),
+            (SUGGEST_QUESTION, self.spoken_remedies, [self.packer.end]),
+            (COMMENT_QUESTION, self.score_prefixes, []),
+        )
+        rows = prompts.tolist()
+        found: list[list[int]] = [[] for _ in rows]
+        for question, speak, end in ways:
+            tail = [self.model.config.image_token_id, *self.packer.question(question)]
+            asked = [i for i, ids in enumerate(rows) if ids[-len(tail) :] == tail]
+            texts = speak(seen) if asked else []
+            for i in asked:
+                found[i] = [*self.packer.tokens(texts[i]), *end]
+        return found
+
+
+class Begun(LogitsProcessor):
+    """Makes answers begin with given tokens; what follows is free.
+
+    Args:
+        begun: token ids that each answer begins with.
+        length: of the prompts, tokens.
+    """
+
+    def __init__(self, begun: Sequence[Sequence[int]], length: int) -> None:
+        self.begun, self.length = begun, length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """(R, T), (R, vocabulary) → (R, vocabulary); R is a multiple of the prompts, with several beams for each."""
+        step, beams = input_ids.shape[1] - self.length, len(scores) // len(self.begun)
+        scores = scores.clone()
+        for row in range(len(scores)):
+            ids = self.begun[row // beams]
+            if step < len(ids):
+                scores[row] = -torch.inf
+                scores[row, ids[step]] = 0
+        return scores
