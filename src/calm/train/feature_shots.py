@@ -24,6 +24,9 @@ from calm.errors import ConfigError
 from calm.model.network import CalmForConditionalGeneration
 from calm.train.examples import Drawer, Known, Shot
 
+CHUNK = 32
+"""Shots that go through the blocks with adapters at once."""
+
 
 def write_shots(
     folder: Path,
@@ -129,9 +132,13 @@ def shot_features(model: CalmForConditionalGeneration, shots: Sequence[Shot]) ->
     kept = torch.from_numpy(np.stack([shot.features for shot in shots]))
     if not config.late_layers:
         return kept
-    tokens = torch.from_numpy(np.stack([shot.tokens for shot in shots]))
-    late = model.backbone.late(tokens.to(model.backbone.model.dtype), config.late_layers, config.trunk)
-    return torch.cat([kept.to(late.dtype), late], dim=1)
+    found = []
+    for start in range(0, len(shots), CHUNK):  # always as many at once: one shape for compiled blocks
+        part = [shot.tokens for shot in shots[start : start + CHUNK]]
+        tokens = torch.from_numpy(np.stack([*part, *[part[0]] * (CHUNK - len(part))]))
+        late = model.backbone.late(tokens.to(model.backbone.model.dtype), config.late_layers, config.trunk)
+        found.append(late[: len(part)])
+    return torch.cat([kept.to(found[0].dtype), torch.cat(found)], dim=1)
 
 
 def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
