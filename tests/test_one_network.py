@@ -181,6 +181,9 @@ class Shots:
         ]
         return found
 
+    def speak(self, found, rng) -> None:
+        """Its exchanges are complete."""
+
 
 PARTS = ("alignment", "lexicon", "answers", "vision", "language")
 

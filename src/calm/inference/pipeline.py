@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
-from calm.errors import UsageError
 from calm.inference.answers import Answers, Spoken
 from calm.inference.framing import best_crop
+from calm.inference.processing import look
+from calm.model.alignment import summarise
 from calm.model.encoder import merge_lora
 from calm.model.network import VisualTokens
 from calm.model.storage import MANIFEST, load
@@ -107,12 +109,20 @@ class Pipeline:
         """(photos, classes + 1): probability of each remedy, and last of nothing to mend."""
         return self.answers.remedies(self._see(photos)).double().numpy()
 
+    @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
-        """Profiles are not learnt from this network yet. Raises :class:`UsageError`."""
-        raise UsageError(
-            f"expected a model that profiles can be learnt from, found {self.name}, which does not give personal "
-            "scores yet; use calm-small"
-        )
+        """A score and what personal scores are learnt from, (d,) float32, for each photo: summaries of the encoder's
+        layers, the visual tokens of the whole frame, and how sure each word is; each part of length 1.
+        """
+        model = self.answers.model
+        frames = look([photo.pixels for photo in photos], model.config, detail=False)["frames"]
+        features = model.backbone(frames, model.config.layers)
+        seen = model.align(features)
+        tokens = seen.frame[:, : model.config.frame_tokens - model.config.words]
+        parts = [model.alignment.overview.standardised(summarise(features)), tokens.flatten(1)]
+        parts += [] if seen.words is None else [seen.words]
+        rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)
+        return list(zip(self._scores(seen), rows.numpy(), strict=True))
 
     # ------------------------------------------------------------------------------------------------ parts
 

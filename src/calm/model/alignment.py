@@ -35,7 +35,11 @@ class StandardisedLinear(nn.Linear):
 
     def forward(self, values: Tensor) -> Tensor:
         """(B, read) → (B, out)."""
-        return super().forward(((values - self.centre) / self.spread).to(values.dtype))
+        return super().forward(self.standardised(values))
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """(B, read) → (B, read), about the centre and in units of the spread."""
+        return ((values - self.centre) / self.spread).to(values.dtype)
 
     @torch.no_grad()
     def standardise(self, values: Tensor) -> None:

@@ -126,6 +126,7 @@ class Example:
         severity: of the edit whose amount is asked.
         better: the undamaged photo, which must score higher by ``margin``.
         crop: the tokens of the crop are read even if no exchange asks for them.
+        named, commented: exchanges in words that are to be added by :meth:`Drawer.speak`.
     """
 
     shot: Shot
@@ -139,6 +140,8 @@ class Example:
     better: Example | None = None
     margin: float = 0.0
     crop: bool = False
+    named: bool = False
+    commented: bool = False
 
     @property
     def measures(self) -> np.ndarray:
@@ -247,11 +250,17 @@ class Drawer:
             found.exchanges.append(Exchange("quality", QUALITY_QUESTION, target=target))
         if shot.kind == "edited":
             self._ask_remedy(found, rng)
-        found.crop = not self.text and rng.random() < 0.3
-        if self.text:
-            self._add_words(found, rng, 1.0 if shot.kind in ("named", "blank") else 0.4)
-            self._add_comment(found, rng, COMMENTED[shot.kind])
+        found.named = self.text and rng.random() < (1.0 if shot.kind in ("named", "blank") else 0.4)
+        found.commented = self.text and rng.random() < COMMENTED[shot.kind]
+        found.crop = found.named or found.commented or (not self.text and rng.random() < 0.3)
         return found
+
+    def speak(self, found: Example, rng: np.random.Generator) -> None:
+        """Add the exchanges in words that :meth:`example` chose: they rest on what the network sees by now as well."""
+        if found.named:
+            self._add_words(found, rng)
+        if found.commented:
+            self._add_comment(found, rng)
 
     def _ask_remedy(self, found: Example, rng: np.random.Generator) -> None:
         applied = found.shot.applied
@@ -287,20 +296,16 @@ class Drawer:
     def _words(self, photo: Known) -> list[str] | None:
         return self.vocabulary.named(photo.names, photo.captions) or None
 
-    def _add_words(self, found: Example, rng: np.random.Generator, chance: float) -> None:
+    def _add_words(self, found: Example, rng: np.random.Generator) -> None:
         """A caption, or else keywords, where they are known."""
         captions = found.shot.photo.captions
-        if rng.random() > chance:
-            return
         if captions and rng.random() < 0.7:
             found.exchanges.append(Exchange("text", CAPTION_QUESTION, tidy(captions[int(rng.integers(len(captions)))])))
         elif shows := shown(found):
             found.exchanges.append(Exchange("text", KEYWORDS_QUESTION, ", ".join(shows[:4]) + "."))
 
-    def _add_comment(self, found: Example, rng: np.random.Generator, chance: float) -> None:
+    def _add_comment(self, found: Example, rng: np.random.Generator) -> None:
         """The observation line with whatever is known of the photo as it is now, and prose behind it."""
-        if rng.random() > chance:
-            return
         shot = found.shot
         shows = shown(found) or shot.photo.guessed or (UNCLEAR,)
         seen = observe(shot, shows[:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,10 @@ import numpy as np
 from calm.tasks.observation import FAULTS, MEASURED, STRENGTHS, Observation, measured_words
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from calm.train.examples import Shot
+    from calm.train.vocabulary import Vocabulary
 
 MOODS = {
     "amusement": "cheerful",
@@ -27,6 +31,27 @@ ATTRIBUTE_WORDS = tuple(
     dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
 )
 """Words that the lower branches are aligned with."""
+
+UNSEEN = 0.15
+"""A label whose word is less likely than this, while another word is surest, cannot be seen in the visual tokens."""
+GUESSED = 0.4
+"""Probability from which a word of the aligned lexicon counts as what an unlabelled photo shows."""
+
+
+def guess_names(shot: Shot, sure: Tensor, vocabulary: Vocabulary) -> None:
+    """Note whether the aligned tokens can tell what a photo's labels name, or what an unlabelled photo shows.
+
+    Args:
+        sure: (words,), probability of each word of the vocabulary.
+    """
+    best, places = (each.tolist() for each in sure.topk(min(3, len(sure))))
+    true = vocabulary.named(shot.photo.names, shot.photo.captions)
+    if true:
+        seen = max(float(sure[vocabulary.index[word]]) for word in true)
+        shot.unclear = vocabulary.words[places[0]] not in true and seen < UNSEEN
+    else:
+        words = tuple(vocabulary.words[place] for p, place in zip(best, places, strict=True) if p >= GUESSED)
+        shot.photo = replace(shot.photo, guessed=words)
 
 
 def observe(shot: Shot, shows: Sequence[str]) -> Observation:

@@ -13,7 +13,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ import numpy as np
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
 
 from calm.data.hashes import hash_files
 from calm.errors import ConfigError
-from calm.model.network import CalmForConditionalGeneration, score_mean
+from calm.model.network import CalmForConditionalGeneration
 from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
 from calm.tasks.observation import measured_words, write_line
@@ -35,7 +33,6 @@ from calm.train.critiques import Critiques
 from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
 from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
-from calm.train.objectives import AuxiliaryHeads
 from calm.train.observing import ATTRIBUTE_WORDS
 from calm.train.recipe import assign
 from calm.train.trainer import Stage, Trainer
@@ -47,10 +44,6 @@ NETWORK = "one"
 """``network:`` of the recipes that are read here."""
 TRAINED_ON = "trained_on.txt"
 """First eight hex digits of the SHA-256 of every photo that was learnt from, so that evaluations can refuse them."""
-UNSEEN = 0.15
-"""A label whose word is less likely than this, while another word is surest, cannot be seen in the visual tokens."""
-GUESSED = 0.4
-"""Probability from which a word of the aligned lexicon counts as what an unlabelled photo shows."""
 
 
 class _Strict(BaseModel):
@@ -144,11 +137,9 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     validation = Validation(trainer, held)
     if not recipe.init:
         standardise(model, shots)
-    for number, spec in enumerate(recipe.stages):
+    for spec in recipe.stages:
         stage = Stage(**spec.model_dump(exclude={"prose"}))
         trainer.prose = Prose(critiques, spec.prose) if spec.prose else None
-        if spec.read and (number == 0 or not recipe.stages[number - 1].read):
-            guess(model.eval(), trainer.heads, shots, vocabulary)
         packer.length = stage.length
         trainer.run(stage, every=recipe.save_every, look=validation, look_every=recipe.validate_every)
     save(model, recipe.output)
@@ -267,41 +258,6 @@ def standardise(model: CalmForConditionalGeneration, shots: Mapping[str, list[Sh
     chosen = np.random.default_rng(0).choice(len(pool), min(most, len(pool)), replace=False)
     parts = [shot_features(model, [pool[i] for i in chosen[start : start + 64]]) for start in range(0, len(chosen), 64)]
     model.alignment.standardise(torch.cat(parts).float())
-
-
-@torch.no_grad()
-def guess(
-    model: CalmForConditionalGeneration, heads: AuxiliaryHeads, shots: Mapping[str, list[Shot]], vocabulary: Vocabulary
-) -> None:
-    """Let the aligned model say what labels do not: what unlabelled photos show where it is sure, scores where nobody
-    rated, and which labels it cannot see ("unclear").
-    """
-    for kind, pool in shots.items():
-        if kind == "blank":
-            continue
-        every = {id(each): each for shot in pool for each in (shot, shot.better) if each is not None}
-        todo = list(every.values())
-        for start in range(0, len(todo), 256):
-            part = todo[start : start + 256]
-            with torch.autocast("cpu", torch.bfloat16):
-                seen = model.align(shot_features(model, part))
-                means = score_mean(heads(seen)[0]).tolist()
-            assert seen.words is not None
-            sure = seen.words.sigmoid()
-            for shot, row, mean in zip(part, sure, means, strict=True):
-                shot.read_score = mean
-                _guess_names(shot, row, vocabulary)
-
-
-def _guess_names(shot: Shot, sure: Tensor, vocabulary: Vocabulary) -> None:
-    best, places = (each.tolist() for each in sure.topk(3))
-    true = vocabulary.named(shot.photo.names, shot.photo.captions)
-    if true:
-        seen = max(float(sure[vocabulary.index[word]]) for word in true)
-        shot.unclear = vocabulary.words[places[0]] not in true and seen < UNSEEN
-    else:
-        words = tuple(vocabulary.words[place] for p, place in zip(best, places, strict=True) if p >= GUESSED)
-        shot.photo = replace(shot.photo, guessed=words)
 
 
 def balance(shots: Sequence[Shot]) -> np.ndarray:

@@ -25,6 +25,7 @@ from calm.train.checkpoints import RunState
 from calm.train.examples import Drawer, Example, Shot
 from calm.train.feature_shots import shot_features
 from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
+from calm.train.observing import guess_names
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,7 @@ class Trainer:
     def _read(
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int, stage: Stage
     ) -> dict[str, Tensor]:
+        self._speak(seen, examples, stage)
         extra = self.prose(np.random.default_rng([stage.seed, self.step, 9])) if self.prose is not None else []
         packed = self.packer.pack([each.exchanges for each in examples] + extra, stage.rows)
         states = self.model.hidden(embed(self.model, packed, seen), packed.mask, packed.positions)
@@ -279,6 +281,16 @@ class Trainer:
                 target = severity_target([float(each.severity or 0) for _, each in asked])
                 found["amount"] = F.cross_entropy(self.model.amount_logits(at), target)
         return found
+
+    @torch.no_grad()
+    def _speak(self, seen: VisualTokens, examples: Sequence[Example], stage: Stage) -> None:
+        """Exchanges in words, with what the aligned tokens say where labels do not."""
+        means = score_mean(self.heads(seen)[0]).tolist()
+        for i, (example, mean) in enumerate(zip(examples, means, strict=True)):
+            example.shot.read_score = mean
+            if seen.words is not None:
+                guess_names(example.shot, seen.words[i].sigmoid(), self.drawer.vocabulary)
+            self.drawer.speak(example, np.random.default_rng([stage.seed, self.step, i, 5]))
 
     def _score(
         self, logits: Tensor, asked: list, pairs: list[tuple[int, Any]], examples: Sequence[Example], count: int
