@@ -316,6 +316,11 @@ class CalmForConditionalGeneration(PreTrainedModel):
 
     # ------------------------------------------------------------------------------------------------ parts
 
+    @property
+    def vision_learns(self) -> bool:
+        """Whether the encoder's adapters get gradients."""
+        return any(parameter.requires_grad for parameter in self.backbone.parameters())
+
     def trained_parameters(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
         """Parameters of ``parts`` by name: ``alignment``, ``lexicon``, ``answers``, ``vision`` and ``language``
         (the adapters of those two).

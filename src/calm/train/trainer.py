@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +21,7 @@ from calm.tasks.exchange import IGNORED, Exchange, Packer, embed
 from calm.train.checkpoints import RunState
 from calm.train.examples import Drawer, Example, Shot
 from calm.train.feature_shots import shot_features
+from calm.train.meter import Meter
 from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
 from calm.train.observing import guess_names
 
@@ -59,34 +57,6 @@ class Stage:
     average: float = 0.998
 
 
-class Meter:
-    """Means of the losses, printed and logged every :data:`TOLD` steps as JSON lines."""
-
-    def __init__(self, stage: str, log: TextIO) -> None:
-        self.stage, self.log, self.began, self.drawn = stage, log, time.time(), 0
-        self.sums: defaultdict[str, list[float]] = defaultdict(list)
-
-    def count(self, examples: int, step: int, losses: Mapping[str, float]) -> None:
-        """Take in one step."""
-        self.drawn += examples
-        for name, value in losses.items():
-            self.sums[name].append(value)
-        if step % TOLD == TOLD - 1:
-            rate = round(self.drawn / (time.time() - self.began), 2)
-            means = {name: round(float(np.mean(values)), 4) for name, values in self.sums.items()}
-            self.tell({"step": step + 1, "rate": rate, **means})
-            self.sums.clear()
-
-    def tell(self, row: Mapping[str, Any]) -> None:
-        """Write a row."""
-        line = json.dumps({"stage": self.stage, **row})
-        print(line, file=sys.stderr, flush=True)
-        self.log.write(line + "\n")
-        self.log.flush()
-
-
-TOLD = 20
-"""Steps between two rows of the log."""
 Look = Callable[[Stage], dict[str, Any]]
 """Figures on photos kept out, for the model as it is."""
 
@@ -180,13 +150,28 @@ class Trainer:
         if examples[0].shot.features is None:
             frames, crops, measures = self.tensors(examples)
             return self.model.see(frames, crops, measures, wanted)
-        features = shot_features(self.model, [each.shot for each in examples])
+        features = self._features([each.shot for each in examples])
         layers = self.model.config.trunk_layers
         same = [layers.index(layer) for layer in self.model.config.detail_layers]
         have = [  # the crop of a photo without native pixels is its frame
             each.shot.features[same] if each.shot.detail is None else each.shot.detail for each in examples
         ]
         return self.model.align(features, torch.from_numpy(np.stack(have)), measures, wanted)
+
+    def _features(self, shots: Sequence[Shot]) -> Tensor:
+        """Encoder features; where the encoder's adapters learn, they learn from rated photos: the gradient of a photo
+        costs as much as three others.
+        """
+        if not self.model.vision_learns:
+            with torch.no_grad():
+                return shot_features(self.model, shots)
+        order = sorted(range(len(shots)), key=lambda i: shots[i].kind != "rated")
+        count = sum(shot.kind == "rated" for shot in shots)
+        parts = [shot_features(self.model, [shots[i] for i in order[:count]])] if count else []
+        if count < len(shots):
+            with torch.no_grad():
+                parts.append(shot_features(self.model, [shots[i] for i in order[count:]]))
+        return torch.cat(parts)[torch.tensor(order).argsort()]
 
     def losses(self, examples: list[Example], stage: Stage) -> dict[str, Tensor]:
         """Every loss of one step by name."""
@@ -359,6 +344,10 @@ class Trainer:
         for group in groups:
             for parameter in group["params"]:
                 parameter.requires_grad_(True)
+        if self.model.vision_learns:
+            self.model.backbone.learn()
+        else:
+            self.model.backbone.stand_still(self.model.config.trunk)
         return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.02)
 
     def _step(
