@@ -21,6 +21,5 @@ def draw_blank(rng: np.random.Generator) -> np.ndarray:
     tones = {"black": rng.uniform(0, 8, 1), "white": rng.uniform(247, 255, 1), "grey": rng.uniform(8, 247, 1)}
     start = np.broadcast_to(tones.get(kind, rng.uniform(0, 255, 3)), 3)
     end = rng.uniform(0, 255, 3) if kind == "gradient" else start
-    along = np.linspace(0, 1, width if rng.random() < 0.5 else height)
-    frame = np.broadcast_to((start + (end - start) * along[:, None])[None], (height, len(along), 3))
-    return np.ascontiguousarray(cv2.resize(frame.astype(np.uint8), (width, height)))
+    along = np.linspace(0, 1, width)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, height)[:, None, None]
+    return np.ascontiguousarray(np.broadcast_to(start + (end - start) * along, (height, width, 3)).astype(np.uint8))

@@ -236,8 +236,12 @@ class Drawer:
 
     # ------------------------------------------------------------------------------------------------ exchanges
 
-    def example(self, shot: Shot, rng: np.random.Generator) -> Example:
-        """The exchanges that a photo's labels allow, in one of their wordings."""
+    def example(self, shot: Shot, rng: np.random.Generator, words: bool | None = None) -> Example:
+        """The exchanges that a photo's labels allow, in one of their wordings.
+
+        ``words``: whether those in words are chosen as well; None for the drawer's own ``text``.
+        """
+        text = self.text if words is None else words
         photo = shot.photo
         found = Example(shot, words=self._words(photo), attributes=attribute_target(shot), score=shot.target)
         if shot.kind == "blank":
@@ -250,9 +254,9 @@ class Drawer:
             found.exchanges.append(Exchange("quality", QUALITY_QUESTION, target=target))
         if shot.kind == "edited":
             self._ask_remedy(found, rng)
-        found.named = self.text and rng.random() < (1.0 if shot.kind in ("named", "blank") else 0.4)
-        found.commented = self.text and rng.random() < COMMENTED[shot.kind]
-        found.crop = found.named or found.commented or (not self.text and rng.random() < 0.3)
+        found.named = text and rng.random() < (1.0 if shot.kind in ("named", "blank") else 0.4)
+        found.commented = text and rng.random() < COMMENTED[shot.kind]
+        found.crop = found.named or found.commented or (words is None and not text and rng.random() < 0.3)
         return found
 
     def speak(self, found: Example, rng: np.random.Generator) -> None:
@@ -272,10 +276,8 @@ class Drawer:
             exchange = replace(exchange, remedy=found.remedy, severity=one.severity)
         found.exchanges.append(exchange)
         if found.shot.better is not None:
-            text, self.text = self.text, False
-            found.better = self.example(found.shot.better, rng)
-            self.text = text
-            if not found.better.exchanges:
+            found.better = self.example(found.shot.better, rng, words=False)
+            if found.better.score is None:
                 found.better.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
             found.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
             found.margin = 0.3 + 1.2 * max(each.severity for each in applied)

@@ -29,6 +29,7 @@ from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
 from calm.tasks.observation import measured_words, write_line
 from calm.train.blanks import BLANKS
+from calm.train.confidence import FEWEST, calibrate
 from calm.train.critiques import Critiques
 from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
@@ -147,6 +148,13 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     seen = hash_files(sorted(learnt), label=str(recipe.data.root))
     digits = sorted({digest[:8] for digest in seen.values()})
     (recipe.output / TRAINED_ON).write_text("\n".join(digits) + "\n")
+    left_out = sorted({shot.photo.path for shot in held.get("edited", [])})
+    if len(left_out) >= FEWEST:
+        LOG.info("confidence: %s", calibrate(recipe.output, left_out))
+    else:
+        LOG.warning(
+            "confidence is not calibrated: %d photos to edit were left out, %d are needed", len(left_out), FEWEST
+        )
     return recipe.output
 
 

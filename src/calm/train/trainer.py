@@ -57,6 +57,9 @@ class Stage:
     average: float = 0.998
 
 
+KINDS = ("rated", "named", "edited", "blank")
+SPOKEN, PROSE = len(KINDS), len(KINDS) + 1
+"""Numbers that keep the random draws of a step apart: of examples by kind, of words, of prose."""
 Look = Callable[[Stage], dict[str, Any]]
 """Figures on photos kept out, for the model as it is."""
 
@@ -105,7 +108,7 @@ class Trainer:
         for kind, count in stage.batch.items():
             pool = self.photos[kind]
             for slot in range(count):
-                rng = np.random.default_rng([stage.seed, step, slot, len(kind)])
+                rng = np.random.default_rng([stage.seed, step, slot, KINDS.index(kind)])
                 for _ in range(3):
                     photo = pool[self._index(kind, rng)]
                     try:
@@ -124,8 +127,12 @@ class Trainer:
         return min(int(np.searchsorted(summed, rng.random(), side="right")), len(summed) - 1)
 
     def batches(self, stage: Stage, start: int) -> Iterator[tuple[int, list[Example]]]:
-        """Steps from ``start`` on, drawn ahead in the background."""
+        """Steps from ``start`` on; photos are prepared ahead in the background."""
         self.drawer.text = stage.read and stage.text
+        if all(isinstance(pool[0], Shot) for kind in stage.batch for pool in [self.photos[kind]]):
+            # Little work, all of it Python's: beside the mathematics it would only take turns with it.
+            yield from ((step, self.draw(stage, step)) for step in range(start, stage.steps))
+            return
         with ThreadPoolExecutor(2) as pool:
             ahead = {step: pool.submit(self.draw, stage, step) for step in range(start, min(start + 3, stage.steps))}
             for step in range(start, stage.steps):
@@ -237,7 +244,7 @@ class Trainer:
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int, stage: Stage
     ) -> dict[str, Tensor]:
         self._speak(seen, examples, stage)
-        extra = self.prose(np.random.default_rng([stage.seed, self.step, 9])) if self.prose is not None else []
+        extra = self.prose(np.random.default_rng([stage.seed, self.step, 0, PROSE])) if self.prose is not None else []
         packed = self.packer.pack([each.exchanges for each in examples] + extra, stage.rows)
         states = self.model.hidden(embed(self.model, packed, seen), packed.mask, packed.positions)
         found: dict[str, Tensor] = {}
@@ -275,7 +282,7 @@ class Trainer:
             example.shot.read_score = mean
             if seen.words is not None:
                 guess_names(example.shot, seen.words[i].sigmoid(), self.drawer.vocabulary)
-            self.drawer.speak(example, np.random.default_rng([stage.seed, self.step, i, 5]))
+            self.drawer.speak(example, np.random.default_rng([stage.seed, self.step, i, SPOKEN]))
 
     def _score(
         self, logits: Tensor, asked: list, pairs: list[tuple[int, Any]], examples: Sequence[Example], count: int
