@@ -147,8 +147,9 @@ def comments(answers: Answers, photos: Sequence[np.ndarray], seed: int = 0) -> d
     hits, lowered, planted = [], [], 0
     for start in range(0, len(photos) - CANDIDATES + 1, CANDIDATES):
         seen = answers.see(photos[start : start + CANDIDATES])
-        texts = [f"{each.line}\n{each.prose}".strip() for each in answers.comments(seen)]
-        table = answers.likelihood(seen, COMMENT_QUESTION, texts)
+        spoken = answers.comments(seen)
+        texts, begun = [each.written for each in spoken], [each.begun for each in spoken]
+        table = answers.likelihood(seen, COMMENT_QUESTION, texts, begun)
         hits += (table.argmax(dim=0) == torch.arange(len(texts))).tolist()
         for index, text in enumerate(texts):
             turned = plant(text, answers, rng)
@@ -160,7 +161,7 @@ def comments(answers: Answers, photos: Sequence[np.ndarray], seed: int = 0) -> d
                 None if seen.detail is None else seen.detail[index : index + 1],
                 None,
             )
-            true, false = answers.likelihood(own, COMMENT_QUESTION, [text, turned])[0].tolist()
+            true, false = answers.likelihood(own, COMMENT_QUESTION, [text, turned], [begun[index]] * 2)[0].tolist()
             lowered.append(false < true)
     return {
         "identification": _share(hits),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,11 +20,20 @@ from calm.tasks.reader import Reader
 
 @dataclass(frozen=True)
 class Spoken:
-    """A comment: the observation line as it was written and as it was read, and the prose behind it."""
+    """A comment: the observation line as it was written and as it was read, and the prose behind it.
+
+    ``begun`` is the score that the line begins with; what follows it is the language model's own.
+    """
 
     line: str
     observation: Observation
     prose: str
+    begun: str = ""
+
+    @property
+    def written(self) -> str:
+        """Everything behind :attr:`begun`."""
+        return f"{self.line.removeprefix(self.begun)}\n{self.prose}".strip()
 
 
 class Answers(Reader):
@@ -70,21 +80,28 @@ class Answers(Reader):
         begun, found = self.score_prefixes(seen), []
         for start, text in zip(begun, self.text(seen, COMMENT_QUESTION, length, begun), strict=True):
             line, _, prose = text.partition("\n")
-            found.append(Spoken(start + line, parse_line(start + line), prose.strip()))
+            found.append(Spoken(start + line, parse_line(start + line), prose.strip(), start))
         return found
 
     @torch.inference_mode()
-    def likelihood(self, seen: VisualTokens, question: str, answers: Sequence[str]) -> Tensor:
+    def likelihood(
+        self, seen: VisualTokens, question: str, answers: Sequence[str], begun: Sequence[str] | None = None
+    ) -> Tensor:
         """log p of each answer given each photo: (photos, answers), natural logarithms summed over tokens.
 
         All answers stand behind one photo in one packed row, so that its prompt is read once.
+
+        Args:
+            answers: not empty.
+            begun: how each answer begins; this part is given and not counted.
         """
-        exchanges = [Exchange("text", question, answer) for answer in answers]
-        length = self.packer.length
-        self.packer.length = self.packer.size(exchanges)
+        starts = [""] * len(answers) if begun is None else begun
+        exchanges = [Exchange("text", question, a, prompt=b) for a, b in zip(answers, starts, strict=True)]
+        packer = copy.copy(self.packer)
+        packer.length = packer.size(exchanges)
         found = []
         for photo in range(len(seen.frame)):
-            packed = self.packer.pack([exchanges])
+            packed = packer.pack([exchanges])
             detail = None if seen.detail is None else seen.detail[photo : photo + 1]
             one = VisualTokens(seen.frame[photo : photo + 1], detail, None)
             states = self.model.hidden(embed(self.model, packed, one), packed.mask, packed.positions)[0]
@@ -94,5 +111,4 @@ class Answers(Reader):
             # the labels of one answer stand side by side; a gap begins the next answer
             answer = torch.cat([places.new_zeros(1), (places.diff() > 1).long().cumsum(0)])
             found.append(each.new_zeros(len(answers)).index_add(0, answer, each))
-        self.packer.length = length
         return torch.stack(found)

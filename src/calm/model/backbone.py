@@ -54,15 +54,15 @@ class Backbone(nn.Module):
         """What :meth:`forward` gives of ``layers``, all of them behind block ``after``, from :meth:`trunk`'s tokens."""
         return torch.stack(list(self._walk(tokens, after, layers, blocks=self._merged)[0].values()), dim=1)
 
-    def stand_still(self, after: int) -> None:
+    def use_merged_blocks(self, after: int) -> None:
         """Let :meth:`late` run copies of the blocks behind ``after`` with their adapters merged, which takes half as
-        long, until :meth:`learn`.
+        long, until :meth:`use_adapters`.
         """
         late = nn.ModuleList(copy.deepcopy(block) for block in self.blocks()[after:])
         merge_lora(late)
         self._merged = list(late.eval().requires_grad_(False))
 
-    def learn(self) -> None:
+    def use_adapters(self) -> None:
         """Let :meth:`late` run the blocks themselves again."""
         self._merged = []
 

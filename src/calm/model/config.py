@@ -127,6 +127,11 @@ class OneNetworkConfig(PretrainedConfig):
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.image_token_id = image_token_id
         super().__init__(**kwargs)
+        if attribute_tokens > len(self.attribute_words):
+            raise ConfigError(
+                f"expected at most {len(self.attribute_words)} attribute_tokens, as many as there are attribute_words, "
+                f"found {attribute_tokens}"
+            )
         depth = self.vision_config.num_hidden_layers
         for name, branch in self.branches.items():
             wrong = [layer for layer in branch["layers"] if not 1 <= layer <= depth]
@@ -153,7 +158,7 @@ class OneNetworkConfig(PretrainedConfig):
 
     @property
     def trunk(self) -> int:
-        """Encoder blocks before the first one with adapters: what they say of a photo never changes."""
+        """Encoder blocks before the first one with adapters: their features are fixed and can be cached."""
         adapted = (self.vision_lora or {}).get("layers_to_transform")
         if self.vision_lora is None:
             return self.vision_config.num_hidden_layers

@@ -1,7 +1,7 @@
 """What is known of each photo, and how a training example is drawn from it.
 
-An example is a photo, edited or not, with the exchanges that its labels allow. It is a function of the photo, the seed
-and the step alone, so that a resumed run draws what an uninterrupted one would have drawn.
+An example is a photo, edited or not, with the exchanges that its labels allow. What is drawn depends on the photo, the
+seed and the step alone, what is said in words also on the network as it is by then: a resumed run equals a whole one.
 """
 
 from __future__ import annotations
@@ -247,8 +247,7 @@ class Drawer:
         if shot.kind == "blank":
             found.words = []
         if shot.target is not None:
-            weight = 1.0 if photo.score is not None else 0.5
-            found.exchanges.append(Exchange("score", SCORE_QUESTION, target=shot.target, detail=False, weight=weight))
+            found.exchanges.append(Exchange("score", SCORE_QUESTION, target=shot.target, detail=False))
         if photo.quality is not None and not shot.applied:
             target = spread_mean(photo.quality, 1.0)
             found.exchanges.append(Exchange("quality", QUALITY_QUESTION, target=target))

@@ -133,7 +133,7 @@ def shot_features(model: CalmForConditionalGeneration, shots: Sequence[Shot]) ->
     if not config.late_layers:
         return kept
     found = []
-    for start in range(0, len(shots), CHUNK):  # always as many at once: one shape for compiled blocks
+    for start in range(0, len(shots), CHUNK):  # always as many at once: the same numbers in any batch
         part = [shot.tokens for shot in shots[start : start + CHUNK]]
         tokens = torch.from_numpy(np.stack([*part, *[part[0]] * (CHUNK - len(part))]))
         late = model.backbone.late(tokens.to(model.backbone.model.dtype), config.late_layers, config.trunk)

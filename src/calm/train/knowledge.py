@@ -9,7 +9,7 @@ import csv
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ FOLDERS = {
 """Folder below the root of each data set that training reads."""
 SQUASHED = frozenset({"para", "flickr8k", "scene15", "imagenette", "flower-kinds", "corel5k"})
 """Sets whose photos have lost their native pixels."""
-EDITABLE = frozenset({"biq2021", "animal-pose", "clothing", "recipes", "imagenet", "savoias", "flickr8k", "flms"})
+EDITABLE = frozenset({"biq2021", "animal-pose", "clothing", "recipes", "imagenet", "savoias", "flms"})
 """Sets whose photos are edited."""
 
 
@@ -118,20 +118,8 @@ def read_soft(path: str | Path) -> dict[str, tuple[float, ...]]:
     return {digest: tuple(row) for digest, row in zip(table["sha256"].to_pylist(), rows.tolist(), strict=True)}
 
 
-def write_soft(path: str | Path, found: Mapping[str, Sequence[float]]) -> None:
-    """Write what :func:`read_soft` reads, in the order of the hashes."""
-    import pyarrow
-    import pyarrow.parquet
-
-    digests = sorted(found)
-    rows = [np.round(255 * np.asarray(found[each]) / np.max(found[each])).astype(np.uint8) for each in digests]
-    values = pyarrow.array(np.concatenate(rows)) if rows else pyarrow.array([], pyarrow.uint8())
-    columns = {"sha256": digests, "probabilities": pyarrow.FixedSizeListArray.from_arrays(values, 10)}
-    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd")
-
-
 def build_vocabulary(photos: list[Known]) -> Vocabulary:
-    """Names of two photos at least, and nouns of captions, in alphabetical order."""
+    """Names of four photos at least, and nouns of captions, in alphabetical order."""
     counts: defaultdict[str, int] = defaultdict(int)
     for photo in photos:
         for name in photo.names:

@@ -23,13 +23,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.data.hashes import hash_files
-from calm.errors import ConfigError
+from calm.errors import ConfigError, DataError
 from calm.model.network import CalmForConditionalGeneration
 from calm.model.storage import build, fill_trained, save
 from calm.tasks.exchange import COMMENT_QUESTION, Exchange, Packer
 from calm.tasks.observation import measured_words, write_line
 from calm.train.blanks import BLANKS
-from calm.train.confidence import FEWEST, calibrate
+from calm.train.confidence import calibrate
 from calm.train.critiques import Critiques
 from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
@@ -136,6 +136,7 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     odds: dict[str, np.ndarray] = {kind: balance(shots[kind]) for kind in ("rated", "named") if kind in shots}
     trainer = Trainer(model, packer, drawer, shots, recipe.output, odds=odds)
     validation = Validation(trainer, held)
+    check(recipe, shots, critiques)
     if not recipe.init:
         standardise(model, shots)
     for spec in recipe.stages:
@@ -148,14 +149,25 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     seen = hash_files(sorted(learnt), label=str(recipe.data.root))
     digits = sorted({digest[:8] for digest in seen.values()})
     (recipe.output / TRAINED_ON).write_text("\n".join(digits) + "\n")
-    left_out = sorted({shot.photo.path for shot in held.get("edited", [])})
-    if len(left_out) >= FEWEST:
-        LOG.info("confidence: %s", calibrate(recipe.output, left_out))
-    else:
-        LOG.warning(
-            "confidence is not calibrated: %d photos to edit were left out, %d are needed", len(left_out), FEWEST
-        )
+    try:
+        figures = calibrate(recipe.output, sorted({shot.photo.path for shot in held.get("edited", [])}))
+        LOG.info("confidence: %s", figures)
+    except DataError as error:
+        LOG.warning("confidence of suggestions is not calibrated: %s", error)
     return recipe.output
+
+
+def check(recipe: OneRecipe, shots: Mapping[str, list[Shot]], critiques: Critiques) -> None:
+    """Raise :class:`DataError` where a stage needs what the data sets at hand do not have."""
+    for stage in recipe.stages:
+        empty = [kind for kind, count in stage.batch.items() if count and not shots.get(kind)]
+        if stage.prose and not critiques.paragraphs:
+            empty.append("prose")
+        if empty:
+            raise DataError(
+                f"expected photos or texts for {', '.join(empty)} in stage {stage.name}, found none below "
+                f"{recipe.data.root}; bring a data set that has them (docs/datasets.md) or take them out of the stage"
+            )
 
 
 def prepare(model: CalmForConditionalGeneration, compiled: bool) -> None:

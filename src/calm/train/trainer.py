@@ -34,13 +34,15 @@ class Stage:
         name: of its checkpoints.
         steps: optimiser steps.
         rates: peak learning rate of each part that learns (see ``trained_parameters``).
-        batch: examples of each kind a step (``rated``, ``named``, ``edited``, ``prose``).
+        batch: examples of each kind a step (``rated``, ``named``, ``edited``, ``blank``).
         read: whether the language model reads; without it the alignment module learns through its auxiliary heads
             and lexical alignment alone.
         rows, length: packed rows a step and tokens a row.
         weights: of the losses.
         warmup: share of the steps over which rates rise; they fall to a twentieth along a cosine.
         seed: of every draw.
+        text: whether exchanges in words are learnt as well.
+        average: decay of the running mean of the weights, which the stage ends with.
     """
 
     name: str
@@ -65,7 +67,7 @@ Look = Callable[[Stage], dict[str, Any]]
 
 
 def reads_crop(example: Example) -> bool:
-    """Whether the tokens of the crop are needed: for remedies, words, and without the language model for attributes."""
+    """Whether the tokens of the crop are needed: for remedies, for words, and for attribute words on some other photos."""
     return example.crop or example.remedies is not None or any(each.detail for each in example.exchanges)
 
 
@@ -338,6 +340,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in trained.items():
                 value.copy_(average[name])
+        self.model.backbone.use_adapters()
 
     def _optimiser(self, stage: Stage) -> torch.optim.Optimizer:
         """What the stage names learns, each part at its rate, and the auxiliary heads; the rest stands still."""
@@ -352,9 +355,9 @@ class Trainer:
             for parameter in group["params"]:
                 parameter.requires_grad_(True)
         if self.model.vision_learns:
-            self.model.backbone.learn()
+            self.model.backbone.use_adapters()
         else:
-            self.model.backbone.stand_still(self.model.config.trunk)
+            self.model.backbone.use_merged_blocks(self.model.config.trunk)
         return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.02)
 
     def _step(

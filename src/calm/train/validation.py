@@ -32,7 +32,7 @@ def hold_out(shots: Mapping[str, Sequence[Shot]], root: Path) -> tuple[dict[str,
         places = {shot.photo.path: _place(shot.photo.path, root) for shot in pool}
         learnt[kind] = [shot for shot in pool if kind == "blank" or places[shot.photo.path]]
         unique = {shot.photo.path: shot for shot in pool if kind != "blank" and not places[shot.photo.path]}
-        held[kind] = list(unique.values())[:MOST]
+        held[kind] = list(unique.values())
     return learnt, held
 
 
@@ -56,12 +56,12 @@ class Validation:
     def __call__(self, stage: Stage) -> dict[str, Any]:
         """Figures by name; ``read_*`` are the language model's, the others the auxiliary heads' and the lexicon's."""
         found: dict[str, Any] = {}
-        rated = [shot for shot in self.held.get("rated", []) if shot.photo.score is not None]
+        rated = [shot for shot in self.held.get("rated", []) if shot.photo.score is not None][:MOST]
         if len(rated) > 2:
             people = [float(shot.photo.score or 0) for shot in rated]
             for name, means in self._scores(rated, stage).items():
                 found[name] = {"srcc": round(srcc(means, people), 4), "plcc": round(plcc(means, people), 4)}
-        named = [shot for shot in self.held.get("named", []) if self._true(shot)]
+        named = [shot for shot in self.held.get("named", []) if self._true(shot)][:MOST]
         if named:
             found["named"] = self._named(named)
         clear = [
