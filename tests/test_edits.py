@@ -19,7 +19,7 @@ from calm.edits import (
 )
 from calm.edits.base import ORDERS
 from calm.edits.light import apply_curves, scale_light
-from calm.edits.noise import add_noise
+from calm.edits.noise import add_noise, add_sensor_noise
 from calm.edits.sharpness import Sharpness
 from calm.edits.tilt import turn
 from calm.errors import UsageError
@@ -231,10 +231,11 @@ def test_light_taken_and_given_back_is_the_same_light():
     assert scale_light(2.0**-2, 0.7)[-1] > 0.6, "a lamp stays a lamp"
 
 
-def test_noise_has_the_deviation_it_was_asked_for():
+@pytest.mark.parametrize("make", [add_noise, add_sensor_noise])
+def test_noise_has_the_deviation_it_was_asked_for(make):
     grey = np.full((256, 256, 3), 0.5, np.float32)
     for seed in range(6):
-        noisy = add_noise(grey, 10.0, np.random.default_rng(seed))
+        noisy = make(grey, 10.0, np.random.default_rng(seed))
         assert 255 * float(noisy.std()) == pytest.approx(10.0, rel=0.1)
 
 

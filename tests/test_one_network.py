@@ -220,6 +220,29 @@ def test_trunk_and_late_blocks_are_the_whole_encoder() -> None:
         assert torch.equal(torch.cat([kept, late], dim=1), whole)
 
 
+def test_merged_blocks_are_the_blocks_with_their_adapters() -> None:
+    model, _ = tiny()
+    tokens = torch.randn(2, 17, model.config.vision_config.hidden_size)
+    own = model.backbone.late(tokens, [3, 4], 2)
+    model.backbone.use_merged_blocks(2)
+    torch.testing.assert_close(model.backbone.late(tokens, [3, 4], 2), own, atol=1e-5, rtol=1e-4)
+    for name, parameter in model.backbone.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.zeros_(parameter)
+    torch.testing.assert_close(model.backbone.late(tokens, [3, 4], 2), own, atol=1e-5, rtol=1e-4)
+    model.backbone.use_adapters()
+    assert not torch.allclose(model.backbone.late(tokens, [3, 4], 2), own)
+
+
+def test_many_answers_are_as_likely_as_each_alone() -> None:
+    model, packer = tiny()
+    answers = Answers(model, packer.tokenizer)
+    seen, texts, begun = answers.see(photos(2)), ["a dog", "grass and sea", "a"], ["a ", "b ", "c "]
+    together = answers.likelihood(seen, COMMENT_QUESTION, texts, begun)
+    alone = [answers.likelihood(seen, COMMENT_QUESTION, [t], [b]) for t, b in zip(texts, begun, strict=True)]
+    torch.testing.assert_close(together, torch.cat(alone, dim=1), atol=1e-4, rtol=1e-4)
+
+
 def test_what_a_stage_does_not_name_stands_still(tmp_path: Path) -> None:
     found = trainer(tmp_path)
     before = {name: value.detach().clone() for name, value in found.model.named_parameters()}
@@ -294,7 +317,7 @@ def test_the_recipe_names_parts_that_there_are() -> None:
     model, _ = tiny()
     for stage in recipe.stages:
         assert all(model.trained_parameters([part]) for part in stage.rates)
-        assert set(stage.batch) <= {"rated", "named", "edited"}
+        assert set(stage.batch) <= {"rated", "named", "edited", "blank"}
     assert set(recipe.shares) | set(recipe.per_set) <= set(FOLDERS)
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 from layouts import biq, corel, para
 from parts import write_parts
 
-from calm.errors import ConfigError
+from calm.errors import ConfigError, DataError
 from calm.inference.pipeline import Pipeline
 from calm.train import one
+from calm.train.examples import Drawer, Known
+from calm.train.knowledge import gather, read_soft
+from calm.train.vocabulary import Vocabulary
 
 SHAPE = {
     "image_size": 56,
@@ -24,6 +30,14 @@ SHAPE = {
     "qformer_layers": 1,
     "qformer_heads": 2,
     "qformer_hidden": 32,
+    "vision_lora": {
+        "r": 2,
+        "lora_alpha": 2,
+        "target_modules": ["q_proj"],
+        "layers_to_transform": [3],
+        "layers_pattern": "layer",
+    },
+    "attribute_tokens": 1,
     "text_lora": {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]},
 }
 
@@ -47,7 +61,13 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "dpc/impression_and_subject.json").write_text(json.dumps(comments))
     vision, text = write_parts(tmp_path / "parts")
     stages = [
-        {"name": "align", "steps": 2, "read": False, "text": False, "rates": {"alignment": 1e-3, "lexicon": 1e-3}},
+        {
+            "name": "align",
+            "steps": 2,
+            "read": False,
+            "text": False,
+            "rates": {"alignment": 1e-3, "lexicon": 1e-3, "vision": 1e-3},
+        },
         {"name": "read", "steps": 2, "rates": {"alignment": 1e-4, "answers": 1e-3, "language": 1e-3}, "prose": 1},
     ]
     tree = {
@@ -58,8 +78,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "config": SHAPE,
         "compile": False,
         "data": {"root": str(root), "cache": str(tmp_path / "cache")},
-        "photos": {"rated": 4, "named": 2, "edited": 2},
-        "stages": [each | {"batch": {"rated": 2, "named": 1, "edited": 2}, "rows": 6} for each in stages],
+        "photos": {"rated": 4, "named": 2, "edited": 2, "blank": 2},
+        "stages": [each | {"batch": {"rated": 2, "named": 1, "edited": 2, "blank": 1}, "rows": 6} for each in stages],
         "output": str(tmp_path / "trained"),
     }
     path = tmp_path / "recipe.yaml"
@@ -95,6 +115,31 @@ def test_a_second_run_has_nothing_to_do_and_a_third_begins_from_the_first(recipe
     other = recipe.parent / "other"
     one.train(recipe, [f"output={other}", f"init={folder}", "stages.align.steps=0", "stages.read.steps=0"])
     assert (other / "manifest.json").read_text() == stored
+
+
+def test_a_stage_without_photos_is_said_before_training(recipe: Path) -> None:
+    with pytest.raises(DataError, match="photos or texts for blank in stage align"):
+        one.train(recipe, ["photos.blank=0"])
+
+
+def test_soft_labels_belong_to_the_bytes_of_a_photo(recipe: Path, tmp_path: Path) -> None:
+    root = recipe.parent / "data"
+    path = sorted((root / "biq/Images").iterdir())[0]
+    table = {"sha256": [hashlib.sha256(path.read_bytes()).hexdigest()], "probabilities": [[0] * 9 + [255]]}
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "soft.parquet")
+    known = gather(root, "train", read_soft(tmp_path / "soft.parquet"))
+    assert [photo.path for photo in known if photo.soft] == [str(path)]
+    assert next(photo.soft for photo in known if photo.soft)[-1] == 1.0
+
+
+def test_a_blank_frame_names_nothing_and_scores_low() -> None:
+    drawer = Drawer(Vocabulary(["sky"]), size=56)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found = drawer.example(drawer.shoot("blank", Known("blank:0", "blank"), rng), rng)
+        drawer.speak(found, rng)
+        assert found.words == [] and float(np.arange(1, 11) @ np.array(found.score)) < 1.5
+        assert all("nothing" in each.answer.lower() for each in found.exchanges if each.kind == "text")
 
 
 def test_a_recipe_that_does_not_fit_is_one_line(recipe: Path) -> None:

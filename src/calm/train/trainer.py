@@ -67,7 +67,7 @@ Look = Callable[[Stage], dict[str, Any]]
 
 
 def reads_crop(example: Example) -> bool:
-    """Whether the tokens of the crop are needed: for remedies and words, and on some photos for attribute words alone."""
+    """Whether the tokens of the crop are needed: for remedies and words, on some photos for attribute words alone."""
     return example.crop or example.remedies is not None or any(each.detail for each in example.exchanges)
 
 
