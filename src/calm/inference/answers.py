@@ -92,7 +92,7 @@ class Answers(Reader):
         All answers stand behind one photo in one packed row, so that its prompt is read once.
 
         Args:
-            answers: not empty.
+            answers: not empty, except behind a beginning.
             begun: how each answer begins; this part is given and not counted.
         """
         starts = [""] * len(answers) if begun is None else begun

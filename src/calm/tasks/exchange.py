@@ -182,7 +182,7 @@ class Packer:
             start = opening if exchange.blind else base + (detail if exchange.detail else 0)
             prompt = self.tokens(exchange.prompt) if exchange.prompt else []
             answer = self.tokens(exchange.answer) if exchange.kind == "text" else []
-            answer += [self.end] if exchange.ended and answer else []
+            answer += [self.end] if exchange.ended and (answer or prompt) else []
             amount = exchange.kind == "suggest" and exchange.remedy is not None
             extra = len(asked) + len(prompt) + max(len(answer) - 1, 0) + int(amount)
             room = self.length - len(piece.ids)
