@@ -34,7 +34,7 @@ from calm.tasks.observation import (
 )
 from calm.train.blanks import draw_blank
 from calm.train.critiques import Critiques
-from calm.train.observing import attribute_target, observe
+from calm.train.observing import MOODS, attribute_target, observe
 from calm.train.vocabulary import Vocabulary, tables
 from calm.types import CLASSES
 
@@ -310,6 +310,8 @@ class Drawer:
         shot = found.shot
         shows = shown(found) or shot.photo.guessed or (UNCLEAR,)
         seen = observe(shot, shows[:3])
+        if seen.mood == (MOODS["neutral"],):  # most photos; nobody needs to be told
+            seen = replace(seen, mood=())
         prompt = "" if seen.score is None else score_prefix(seen.score)
         line = write_line(replace(seen, score=None)) + "\n"
         prose = "There is nothing to see in this photo." if shot.kind == "blank" else ""
