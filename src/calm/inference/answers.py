@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from calm.inference.processing import look
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, Exchange, embed
-from calm.tasks.observation import Observation, parse_line
+from calm.tasks.observation import Observation, parse_line, score_prefix
 from calm.tasks.reader import Reader
 
 
@@ -75,9 +75,13 @@ class Answers(Reader):
         )
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
-    def comments(self, seen: VisualTokens, length: int = 150) -> list[Spoken]:
-        """An observation line that begins with the score as it is read, then prose."""
-        begun, found = self.score_prefixes(seen), []
+    def comments(self, seen: VisualTokens, length: int = 150, scores: Sequence[float] | None = None) -> list[Spoken]:
+        """An observation line that begins with the score as it is read, then prose.
+
+        ``scores``: the scores, 1–10, where they have been read already.
+        """
+        begun = [score_prefix(score) for score in (self.means(seen) if scores is None else scores)]
+        found = []
         for start, text in zip(begun, self.text(seen, COMMENT_QUESTION, length, begun), strict=True):
             line, _, prose = text.partition("\n")
             found.append(Spoken(start + line, parse_line(start + line), prose.strip(), start))

@@ -74,9 +74,9 @@ class Pipeline:
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
         """A score and a comment for each photo; with ``aspects`` only what its observation line says of those."""
         seen = self._see(photos)
-        spoken = self.answers.comments(seen)
-        found = []
-        for score, each in zip(self._scores(seen), spoken, strict=True):
+        scores, found = self._scores(seen), []
+        spoken = self.answers.comments(seen, scores=[score.value for score in scores])
+        for score, each in zip(scores, spoken, strict=True):
             noted = aspects_of(each)
             if aspects:
                 noted = tuple(aspect for aspect in noted if aspect.aspect in aspects)

@@ -125,7 +125,7 @@ def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float, nothing
 
 
 def report(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """The fit and how good it is; arguments as of :func:`fit`, the two lessons of a photo beside each other.
+    """The fit and how good it is; arguments as of :func:`fit`, the two versions of a photo beside each other.
 
     Returns:
         ``temperature nothing least`` (the default threshold); ``log_loss`` and ``log_loss_before`` the fit; ``top1``:

@@ -64,7 +64,7 @@ class Critiques:
         self.praised = {key: _any(words, whole=True) for key, words in known["praised"].items()}
         self.faulted = {key: _any(words) for key, words in known["faulted"].items()}
         self.praising, self.doubting = _any(known["praising"], whole=True), _any(known["doubting"], whole=True)
-        self.said, self.verdicts = known["said"], known["verdicts"]
+        self.measured, self.verdicts = known["sentences"], known["verdicts"]
         self.personal = _any(known["personal"], whole=True)
         self.paragraphs: list[list[Sentence]] = []
         self.praise: defaultdict[str, list[Sentence]] = defaultdict(list)
@@ -156,9 +156,9 @@ class Critiques:
         Args:
             subject: a first sentence about what is shown; "" for none.
         """
-        said = [subject] if subject else []
-        measured = [self._said(word, rng) for word in (*seen.light, *seen.colour, *seen.detail)]
-        known = [self._said(word, rng) for word in seen.mood if rng.random() < 0.7]
+        chosen = [subject] if subject else []
+        measured = [self._sentence(word, rng) for word in (*seen.light, *seen.colour, *seen.detail)]
+        known = [self._sentence(word, rng) for word in seen.mood if rng.random() < 0.7]
         known += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
         for key, strength in list(seen.faults)[:2]:
             made = _applied(key, strength)
@@ -166,14 +166,14 @@ class Critiques:
             known.append(human if human and rng.random() < 0.4 else describe(made, rng))
         if seen.faults and rng.random() < 0.7:
             known.append(advise(_applied(*seen.faults[0]), rng))
-        room = max(0, int(rng.integers(2, 5)) - len(said) - len(known) - 1)
-        said += [measured[i] for i in sorted(rng.permutation(len(measured))[:room])] + known
+        room = max(0, int(rng.integers(2, 5)) - len(chosen) - len(known) - 1)
+        chosen += [measured[i] for i in sorted(rng.permutation(len(measured))[:room])] + known
         if seen.score is not None and not (seen.faults and rng.random() < 0.5):
-            said.append(self._verdict(seen.score, rng))
-        return " ".join(dict.fromkeys(said[:5]))
+            chosen.append(self._verdict(seen.score, rng))
+        return " ".join(dict.fromkeys(chosen[:5]))
 
-    def _said(self, word: str, rng: np.random.Generator) -> str:
-        return str(rng.choice(self.said[word]))
+    def _sentence(self, word: str, rng: np.random.Generator) -> str:
+        return str(rng.choice(self.measured[word]))
 
     def _verdict(self, score: float, rng: np.random.Generator) -> str:
         return str(rng.choice(self.verdicts[int(np.searchsorted(BANDS, score))]))

@@ -1,7 +1,7 @@
 """What is known of each photo, and how a training example is drawn from it.
 
 An example is a photo, edited or not, with the exchanges that its labels allow. What is drawn depends on the photo, the
-seed and the step alone, what is said in words also on the network as it is by then: a resumed run equals a whole one.
+seed and the step alone, exchanges in words also on the network as it is by then: a resumed run equals a whole one.
 """
 
 from __future__ import annotations
@@ -310,7 +310,7 @@ class Drawer:
         shot = found.shot
         shows = shown(found) or shot.photo.guessed or (UNCLEAR,)
         seen = observe(shot, shows[:3])
-        if seen.mood == (MOODS["neutral"],):  # most photos; nobody needs to be told
+        if seen.mood == (MOODS["neutral"],):  # true of most photos
             seen = replace(seen, mood=())
         prompt = "" if seen.score is None else score_prefix(seen.score)
         line = write_line(replace(seen, score=None)) + "\n"

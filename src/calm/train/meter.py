@@ -11,12 +11,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-TOLD = 20
+LOG_EVERY = 20
 """Steps between two rows of the log."""
 
 
 class Meter:
-    """Means of the losses, printed and logged every :data:`TOLD` steps as JSON lines."""
+    """Means of the losses, printed and logged every :data:`LOG_EVERY` steps as JSON lines."""
 
     def __init__(self, stage: str, log: TextIO) -> None:
         self.stage, self.log, self.began, self.drawn = stage, log, time.time(), 0
@@ -27,7 +27,7 @@ class Meter:
         self.drawn += examples
         for name, value in losses.items():
             self.sums[name].append(value)
-        if step % TOLD == TOLD - 1:
+        if step % LOG_EVERY == LOG_EVERY - 1:
             rate = round(self.drawn / (time.time() - self.began), 2)
             means = {name: round(float(np.mean(values)), 4) for name, values in self.sums.items()}
             self.tell({"step": step + 1, "rate": rate, **means})

@@ -92,7 +92,7 @@ class OneRecipe(_Strict):
     init: Path | None = Field(None, description="folder of a trained network of this shape to begin with")
     output: Path
     save_every: float = Field(240.0, description="seconds between checkpoints")
-    validate_every: int = Field(250, description="steps between looks at photos left out")
+    validate_every: int = Field(250, description="steps between validations on photos left out")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
 
 
@@ -282,6 +282,6 @@ def standardise(model: CalmForConditionalGeneration, shots: Mapping[str, list[Sh
 
 def balance(shots: Sequence[Shot]) -> np.ndarray:
     """How often each photo is drawn, so that rare light and colour are learnt as well as common ones."""
-    looks = [tuple(sorted(measured_words(shot.cues).items())) for shot in shots]
-    counts = Counter(looks)
-    return np.array([counts[each] ** -0.5 for each in looks])
+    classes = [tuple(sorted(measured_words(shot.cues).items())) for shot in shots]
+    counts = Counter(classes)
+    return np.array([counts[each] ** -0.5 for each in classes])

@@ -42,7 +42,7 @@ def _place(path: str, root: Path) -> int:
 
 
 class Validation:
-    """Looks at a trainer's model as it is; see the module.
+    """Measures a trainer's model as it is; see the module.
 
     Args:
         trainer: whose model, auxiliary heads and packer are used.
