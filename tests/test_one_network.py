@@ -149,7 +149,7 @@ def test_every_answer_changes_with_the_visual_tokens() -> None:
     model, packer = tiny()
     answers = Answers(model, packer.tokenizer)
     seen = answers.see(photos(2))
-    swapped = VisualTokens(seen.frame.flip(0), seen.detail.flip(0), seen.words.flip(0))
+    swapped = seen.of(torch.tensor([1, 0]))
     assert not torch.allclose(answers.scores(seen)[0], answers.scores(swapped)[0], atol=1e-6)
     assert not torch.allclose(answers.remedies(seen)[0], answers.remedies(swapped)[0], atol=1e-6)
     own, others = (answers.likelihood(each, COMMENT_QUESTION, ["a dog"])[0] for each in (seen, swapped))
@@ -185,7 +185,7 @@ class Shots:
         """Its exchanges are complete."""
 
 
-PARTS = ("alignment", "lexicon", "answers", "vision", "language")
+PARTS = ("alignment", "lexicon", "heads", "answers", "vision", "language")
 
 
 def trainer(folder: Path) -> Trainer:

@@ -75,13 +75,7 @@ def blank_frames(size: int = 256, seed: int = 0) -> dict[str, np.ndarray]:
 
 def swapped(seen: VisualTokens, by: int = 1) -> VisualTokens:
     """Every photo gets the visual tokens of the one ``by`` places on."""
-
-    def roll(tokens: torch.Tensor | None) -> torch.Tensor | None:
-        return None if tokens is None else tokens.roll(-by, dims=0)
-
-    frame = roll(seen.frame)
-    assert frame is not None
-    return VisualTokens(frame, roll(seen.detail), roll(seen.words))
+    return seen.of(torch.arange(len(seen.frame)).roll(-by))
 
 
 def controls(answers: Answers, photos: Sequence[np.ndarray], seed: int = 0, batch: int = 16) -> dict[str, Any]:
@@ -156,11 +150,7 @@ def comments(answers: Answers, photos: Sequence[np.ndarray], seed: int = 0) -> d
             if turned is None:
                 continue
             planted += 1
-            own = VisualTokens(
-                seen.frame[index : index + 1],
-                None if seen.detail is None else seen.detail[index : index + 1],
-                None,
-            )
+            own = seen.of(slice(index, index + 1))
             true, false = answers.likelihood(own, COMMENT_QUESTION, [text, turned], [begun[index]] * 2)[0].tolist()
             lowered.append(false < true)
     return {

@@ -106,8 +106,7 @@ class Answers(Reader):
         found = []
         for photo in range(len(seen.frame)):
             packed = packer.pack([exchanges])
-            detail = None if seen.detail is None else seen.detail[photo : photo + 1]
-            one = VisualTokens(seen.frame[photo : photo + 1], detail, None)
+            one = seen.of(slice(photo, photo + 1))
             states = self.model.hidden(embed(self.model, packed, one), packed.mask, packed.positions)[0]
             places = (packed.labels[0] != IGNORED).nonzero()[:, 0]
             logs = self.model.word_logits(states[places]).log_softmax(dim=1)

@@ -118,7 +118,7 @@ class Pipeline:
         frames = look([photo.pixels for photo in photos], model.config, detail=False)["frames"]
         features = model.backbone(frames, model.config.layers)
         seen = model.align(features)
-        tokens = seen.frame[:, : model.config.frame_tokens - model.config.words]
+        tokens = seen.frame if seen.thematic is None else torch.cat([seen.frame, seen.thematic], dim=1)
         parts = [model.alignment.overview.standardised(summarise(features)), tokens.flatten(1)]
         parts += [] if seen.words is None else [seen.words]
         rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)

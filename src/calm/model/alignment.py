@@ -94,6 +94,10 @@ class AlignmentModule(nn.Module):
         width, out = config.vision_config.hidden_size, config.text_config.hidden_size
         self.index = {layer: i for i, layer in enumerate(config.layers)}
         self.branches = nn.ModuleDict({name: Branch(config, name) for name in config.branches})
+        if config.share_qformer:
+            first, *others = self.branches.values()
+            for branch in others:
+                branch.qformer.layers = first.qformer.layers
         self.detail_kind = nn.Parameter(torch.empty(width).normal_(std=0.02))
         if config.measures:
             self.measures = nn.Sequential(nn.Linear(config.measures, 256), nn.GELU(), nn.Linear(256, width))
@@ -130,15 +134,22 @@ class AlignmentModule(nn.Module):
         if self.config.summary_tokens:
             self.overview.standardise(summarise(features))
 
-    def detail(self, features: Tensor, measures: Tensor | None = None) -> Tensor:
-        """Tokens of the crop from (B, len(config.detail_layers), tokens, width): (B, n, language width).
-
-        ``measures``: (B, config.measures), standardised pixel statistics of the whole photo.
+    def question(self, measures: Tensor | None) -> Tensor | None:
+        """Pixel statistics (B, config.measures), standardised, as the crop's tokens are asked with them: (B, encoder
+        width); None without statistics.
         """
-        question = self.detail_kind.to(features.dtype).expand(len(features), -1)
-        if measures is not None and self.config.measures:
-            question = question + self.measures(measures.to(features.dtype))
-        return self._sized(self.branches["low"](features, question))
+        if measures is None or not self.config.measures:
+            return None
+        return self.measures(measures.to(self.detail_kind.dtype))
+
+    def detail(self, features: Tensor, question: Tensor | None = None) -> Tensor:
+        """Tokens of the crop from (B, len(config.detail_layers), tokens, width): (B, n, language width), n = 0 without
+        the low-level branch. ``question`` as :meth:`question` gives it.
+        """
+        if not self.config.detail_layers:
+            return features.new_zeros(len(features), 0, self.config.text_config.hidden_size)
+        kind = self.detail_kind.to(features.dtype)
+        return self._sized(self.branches["low"](features, kind if question is None else kind + question))
 
     def _thematic(self, features: Tensor) -> Tensor:
         """(B, tokens, width) → (B, 1 + grid², out): each token sees its cell beside the class token."""

@@ -64,6 +64,8 @@ class OneNetworkConfig(PretrainedConfig):
         attribute_tokens: how many of the surest of them stand among the tokens of the crop.
         qformer_layers, qformer_heads, qformer_hidden: of each Q-Former; its width is the encoder's.
         qformer_dropout: dropout inside the Q-Formers, 0–1.
+        share_qformer: one stack of layers for all Q-Formers, which then differ in queries and projections alone.
+        head_tokens: what the auxiliary heads predict stands among the visual tokens.
         measures: pixel statistics that the detail tokens are asked with; 0 for none.
         token_rms: root mean square of every visual token, that of the language model's word embeddings.
         vision_lora, text_lora: adapters of the encoder and of the language model, or None.
@@ -97,6 +99,8 @@ class OneNetworkConfig(PretrainedConfig):
         qformer_heads: int = 6,
         qformer_hidden: int = 1536,
         qformer_dropout: float = 0.1,
+        share_qformer: bool = False,
+        head_tokens: bool = True,
         measures: int = len(MEASURE_NAMES),
         token_rms: float = 0.13,
         vision_lora: dict[str, Any] | None = None,
@@ -122,6 +126,7 @@ class OneNetworkConfig(PretrainedConfig):
         self.qformer_layers, self.qformer_heads, self.qformer_hidden = qformer_layers, qformer_heads, qformer_hidden
         self.qformer_dropout, self.measures, self.token_rms = qformer_dropout, measures, token_rms
         self.vision_lora, self.text_lora = vision_lora, text_lora
+        self.share_qformer, self.head_tokens = share_qformer, head_tokens
         self.remedy_temperature, self.remedy_nothing = remedy_temperature, remedy_nothing
         self.remedy_least = remedy_least
         self.image_mean, self.image_std = list(image_mean), list(image_std)
@@ -186,19 +191,21 @@ class OneNetworkConfig(PretrainedConfig):
 
     @property
     def frame_tokens(self) -> int:
-        """Visual tokens of the whole frame."""
-        queries = sum(branch["queries"] for branch in self.branches.values())
-        thematic = 1 + self.thematic_grid**2 if self.thematic_grid else 0
-        return queries + thematic + self.summary_tokens + self.words
+        """Visual tokens that every question reads: of the score's head, the Q-Formers and the summaries."""
+        return int(self.head_tokens) + sum(branch["queries"] for branch in self.branches.values()) + self.summary_tokens
 
     @property
     def detail_tokens(self) -> int:
-        """Visual tokens of the native-resolution crop, and the surest attribute words."""
-        return self.branch("low").queries + self.attribute_tokens if "low" in self.branches else 0
+        """Visual tokens that the question about the score does not read: thematic ones and the surest words, those of
+        the crop and the surest attribute words, and of the heads for remedies and their amounts.
+        """
+        thematic = 1 + self.thematic_grid**2 + self.words * bool(self.vocabulary) if self.thematic_grid else 0
+        crop = self.branch("low").queries if self.detail_layers else 0
+        return thematic + crop + self.attribute_tokens + 2 * self.head_tokens
 
     @property
     def visual_tokens(self) -> int:
-        """Visual tokens of one photo: of the frame, then of the crop."""
+        """Visual tokens of one photo."""
         return self.frame_tokens + self.detail_tokens
 
     @property

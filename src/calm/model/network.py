@@ -8,7 +8,7 @@ are read in one forward pass; comments and captions are generated as text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from calm.errors import ConfigError, UsageError
 from calm.model.alignment import AlignmentModule
 from calm.model.backbone import Backbone
 from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
+from calm.model.head_tokens import HeadTokens
 from calm.model.lexicon import Lexicon
 from calm.model.splice import splice
 
@@ -38,17 +39,30 @@ class VisualTokens:
     """What the language model sees of a batch of photos.
 
     Attributes:
-        frame: (B, config.frame_tokens, width), of the whole frame.
-        detail: (B, config.detail_tokens, width), of the native-resolution crop; None where only the frame was read.
+        frame: (B, config.frame_tokens, width), how the whole frame looks; every question reads these.
+        detail: (B, config.detail_tokens, width), what the photo shows and how its native-resolution crop looks, which
+            the question about the score does not read; None where only the frame was wanted.
         words: (B, len(config.vocabulary)), how sure each word is (logits), None without a vocabulary.
         attributes: (B, len(config.attribute_words)), the same of attribute words, which the crop's tokens take part in;
             None where the crop was not read.
+        thematic: (B, 1 + config.thematic_grid², width), the thematic tokens alone; None without them.
+        score, remedy, amount: logits of the auxiliary heads, (B, 10), (B, config.remedies), (B, AMOUNT_LEVELS); None
+            where they were not read.
     """
 
     frame: Tensor
     detail: Tensor | None
     words: Tensor | None
     attributes: Tensor | None = None
+    thematic: Tensor | None = None
+    score: Tensor | None = None
+    remedy: Tensor | None = None
+    amount: Tensor | None = None
+
+    def of(self, photos: slice | Tensor) -> VisualTokens:
+        """Those of some of the photos."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        return VisualTokens(**{name: None if value is None else value[photos] for name, value in found.items()})
 
 
 class CalmForConditionalGeneration(PreTrainedModel):
@@ -70,6 +84,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         self.language_model = AutoModelForCausalLM.from_config(text, dtype=torch.float32)
         self.lexicon = Lexicon(len(config.vocabulary), text.hidden_size, config.token_rms)
         self.attribute_lexicon = Lexicon(len(config.attribute_words), text.hidden_size, config.token_rms)
+        self.heads = HeadTokens(config)
         rows = SCORE_LEVELS + config.remedies + AMOUNT_LEVELS
         self.answers = nn.Linear(text.hidden_size, rows)
         self.quality = nn.Linear(text.hidden_size, SCORE_LEVELS)
@@ -155,10 +170,10 @@ class CalmForConditionalGeneration(PreTrainedModel):
         here = torch.ones(len(frames), dtype=torch.bool, device=frames.device) if wanted is None else wanted
         features = self.backbone(frames, self.config.layers)
         detail = None
-        if crops is not None and self.config.detail_tokens:
+        if crops is not None:
             shape = (len(crops), len(self.config.detail_layers), *features.shape[2:])
             detail = features.new_zeros(shape)
-            if here.any():
+            if here.any() and self.config.detail_layers:
                 found = self.backbone(crops[here], self.config.detail_layers)
                 detail = detail.index_put((here.nonzero()[:, 0],), found.to(detail.dtype))
         return self.align(features, detail, measures, here)
@@ -179,31 +194,48 @@ class CalmForConditionalGeneration(PreTrainedModel):
         dtype = self.alignment.detail_kind.dtype
         features = features.to(dtype)
         tokens = self.alignment.frame(features)
+        thematic = tokens.pop("thematic", None)
         words = None
-        if self.config.vocabulary and "thematic" in tokens:
-            words = self.lexicon.logits(tokens["thematic"])
-            if self.config.words:
-                tokens["words"] = self.lexicon.surest(words, self.config.words).to(tokens["thematic"].dtype)
-        frame = torch.cat(list(tokens.values()), dim=1)
-        if detail is None or not self.config.detail_tokens:
-            return VisualTokens(frame, None, words)
+        if self.config.vocabulary and thematic is not None:
+            words = self.lexicon.logits(thematic)
+        score = self.heads.read_score(tokens)
+        spoken = [self.heads.token("score", score).to(dtype)] if self.config.head_tokens else []
+        frame = torch.cat([*spoken, *tokens.values()], dim=1)
+        seen = VisualTokens(frame, None, words, thematic=thematic, score=score)
+        if detail is None:
+            return seen
         here = torch.ones(len(features), dtype=torch.bool, device=features.device) if wanted is None else wanted
-        seen = frame.new_zeros(len(features), self.config.detail_tokens, self.config.text_config.hidden_size)
-        attributes = None
-        if self.config.attribute_words:
-            attributes = frame.new_zeros(len(features), len(self.config.attribute_words), dtype=torch.float32)
-        if here.any():
-            found = self.alignment.detail(detail[here].to(dtype), None if measures is None else measures[here])
-            place = (here.nonzero()[:, 0],)
-            if attributes is not None:
-                aligned = [tokens[name][here] for name in self.config.branches]
-                sure = self.attribute_lexicon.logits(torch.cat([*aligned, found], dim=1))
-                attributes = attributes.index_put(place, sure)
-                if self.config.attribute_tokens:
-                    spoken = self.attribute_lexicon.surest(sure, self.config.attribute_tokens)
-                    found = torch.cat([found, spoken.to(found.dtype)], dim=1)
-            seen = seen.to(found.dtype).index_put(place, found)
-        return VisualTokens(frame, seen, words, attributes)
+        if not here.any():
+            shape = (len(features), self.config.detail_tokens, frame.shape[2])
+            return replace(seen, detail=frame.new_zeros(shape))
+        return replace(seen, **self._detail(tokens, seen, detail.to(dtype), measures, here))
+
+    def _detail(
+        self, tokens: dict[str, Tensor], seen: VisualTokens, detail: Tensor, measures: Tensor | None, here: Tensor
+    ) -> dict[str, Tensor]:
+        """What :class:`VisualTokens` holds beyond the frame, of those photos that are ``here``; zeros for the others."""
+        config = self.config
+        parts: list[Tensor] = []
+        if seen.thematic is not None:
+            parts.append(seen.thematic[here])
+            if seen.words is not None and config.words:
+                parts.append(self.lexicon.surest(seen.words[here], config.words))
+        of_frame = {name: each[here] for name, each in tokens.items()}
+        question = self.alignment.question(None if measures is None else measures[here])
+        crop = self.alignment.detail(detail[here], question)
+        parts.append(crop)
+        found = {}
+        if config.attribute_words:
+            aligned = torch.cat([*(of_frame[name] for name in config.branches), crop], dim=1)
+            found["attributes"] = self.attribute_lexicon.logits(aligned)
+            if config.attribute_tokens:
+                parts.append(self.attribute_lexicon.surest(found["attributes"], config.attribute_tokens))
+        found["remedy"], found["amount"] = self.heads.read_remedy(of_frame, crop, question)
+        if config.head_tokens:
+            parts += [self.heads.token(name, found[name]) for name in ("remedy", "amount")]
+        found["detail"] = torch.cat([part.to(crop.dtype) for part in parts], dim=1)
+        place = (here.nonzero()[:, 0],)
+        return {name: each.new_zeros(len(here), *each.shape[1:]).index_put(place, each) for name, each in found.items()}
 
     # ------------------------------------------------------------------------------------------------ speaking
 
@@ -322,12 +354,13 @@ class CalmForConditionalGeneration(PreTrainedModel):
         return any(parameter.requires_grad for parameter in self.backbone.parameters())
 
     def trained_parameters(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
-        """Parameters of ``parts`` by name: ``alignment``, ``lexicon``, ``answers``, ``vision`` and ``language``
-        (the adapters of those two).
+        """Parameters of ``parts`` by name: ``alignment``, ``lexicon``, ``heads``, ``answers``, ``vision`` and
+        ``language`` (the adapters of those two).
         """
         prefixes = {
             "alignment": ("alignment.",),
             "lexicon": ("lexicon.", "attribute_lexicon."),
+            "heads": ("heads.",),
             "answers": ("answers.", "quality.", "remedy_tokens."),
             "vision": ("backbone.",),
             "language": ("language_model.",),

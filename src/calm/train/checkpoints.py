@@ -19,20 +19,17 @@ class RunState:
 
     Attributes:
         trained: parameters that learn, by name; average: their running means.
-        heads: the auxiliary heads.
         optimiser: of all of them.
     """
 
     trained: Mapping[str, nn.Parameter]
     average: Mapping[str, Tensor]
-    heads: nn.Module
     optimiser: torch.optim.Optimizer
 
     def save(self, path: Path, step: int) -> None:
         """Write the state after ``step`` steps; the file is complete or as it was."""
         state = {f"model.{name}": value.detach() for name, value in self.trained.items()}
         state |= {f"average.{name}": value for name, value in self.average.items()}
-        state |= {f"heads.{name}": value.detach() for name, value in self.heads.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             state |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
         scratch = path.with_name(f"{path.name}.part")
@@ -50,9 +47,6 @@ class RunState:
             for name, value in self.trained.items():
                 value.copy_(state[f"model.{name}"])
                 self.average[name].copy_(state[f"average.{name}"])
-        self.heads.load_state_dict(
-            {name.removeprefix("heads."): value for name, value in state.items() if name.startswith("heads.")}
-        )
         moments: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
         for name, value in state.items():
             if name.startswith("optimiser."):

@@ -176,6 +176,16 @@ def spread_mean(mean: float, spread: float = 1.25) -> tuple[float, ...]:
     return tuple(float(w) for w in weights)
 
 
+def whole_target(photo: Known) -> tuple[float, ...] | None:
+    """People's mean and the teachers' distribution together, where there are both; ten probabilities."""
+    if photo.score is None:
+        return photo.soft
+    human = np.array(spread_mean(photo.score))
+    if photo.soft is None:
+        return tuple(human)
+    return tuple(0.6 * human + 0.4 * np.array(photo.soft))
+
+
 class Drawer:
     """Draws examples.
 
@@ -213,7 +223,7 @@ class Drawer:
             h, w = int(pixels.shape[0] * keep), int(pixels.shape[1] * keep)
             top, left = rng.integers(pixels.shape[0] - h + 1), rng.integers(pixels.shape[1] - w + 1)
             pixels = pixels[top : top + h, left : left + w]
-        return self._shot(photo, np.ascontiguousarray(pixels), kind, target=self._whole_target(photo))
+        return self._shot(photo, np.ascontiguousarray(pixels), kind, target=whole_target(photo))
 
     def _edit(self, photo: Known, pixels: np.ndarray, rng: np.random.Generator) -> Shot:
         """One to three known edits, or none."""
@@ -227,7 +237,7 @@ class Drawer:
         lesson = make_lesson(pixels, rng, attributes=attributes, count=count, saliency=saliency)
         better = None
         if max((each.severity for each in lesson.applied), default=0.0) >= CLEAR and rng.random() < 0.5:
-            better = self._shot(photo, pixels, "rated", target=self._whole_target(photo))
+            better = self._shot(photo, pixels, "rated", target=whole_target(photo))
         return self._shot(photo, lesson.pixels, "edited", applied=lesson.applied, better=better)
 
     def _shot(self, photo: Known, pixels: np.ndarray, kind: str, **more: Any) -> Shot:
@@ -280,15 +290,6 @@ class Drawer:
                 found.better.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
             found.exchanges.append(Exchange("score", SCORE_QUESTION, detail=False))
             found.margin = 0.3 + 1.2 * max(each.severity for each in applied)
-
-    def _whole_target(self, photo: Known) -> tuple[float, ...] | None:
-        """People's mean and the teachers' distribution together, where there are both."""
-        if photo.score is None:
-            return photo.soft
-        human = np.array(spread_mean(photo.score))
-        if photo.soft is None:
-            return tuple(human)
-        return tuple(0.6 * human + 0.4 * np.array(photo.soft))
 
     def _saliency(self, photo: Known) -> np.ndarray | None:
         found = self.saliency.get(photo.path)

@@ -22,7 +22,7 @@ from calm.data.views import normalise
 from calm.edits.base import Applied
 from calm.errors import ConfigError
 from calm.model.network import CalmForConditionalGeneration
-from calm.train.examples import Drawer, Known, Shot
+from calm.train.examples import Drawer, Known, Shot, whole_target
 
 CHUNK = 32
 """Shots that go through the blocks with adapters at once."""
@@ -159,7 +159,7 @@ def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
                 row["cues"],
                 row["kind"],
                 tuple(Applied(**each) for each in row["applied"]),
-                tuple(row["target"]) if row["target"] else None,
+                _target(row, photo),
                 features=frames[index],
                 tokens=trunk[index] if len(trunk) else None,
                 detail=crops[row["crop"]] if "crop" in row else None,
@@ -171,13 +171,20 @@ def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
     return [shot for row, shot in zip(rows, shots, strict=True) if shot is not None and "pair" not in row]
 
 
+def _target(row: dict[str, Any], photo: Known) -> tuple[float, ...] | None:
+    """Ten probabilities of the score by what is known now: labels may be newer than features."""
+    if row["kind"] == "blank":
+        return tuple(row["target"])
+    return None if row["applied"] else whole_target(photo)
+
+
 def _row(shot: Shot) -> dict[str, Any]:
     return {
         "path": shot.photo.path,
         "kind": shot.kind,
         "cues": {name: round(float(value), 4) for name, value in shot.cues.items()},
         "applied": [asdict(each) for each in shot.applied],
-        "target": shot.target,
+        "target": shot.target if shot.kind == "blank" else None,
     }
 
 

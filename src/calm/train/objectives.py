@@ -1,4 +1,4 @@
-"""What the stages of the one network minimise, and the auxiliary heads that teach its visual tokens."""
+"""What the stages of the one network minimise."""
 
 from __future__ import annotations
 
@@ -8,37 +8,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
-from calm.model.network import VisualTokens
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS
 from calm.train.examples import Example
-
-
-class AuxiliaryHeads(nn.Module):
-    """Deep supervision of the visual tokens (Lee et al., 2015): score and remedies without the language model."""
-
-    def __init__(self, config: OneNetworkConfig) -> None:
-        super().__init__()
-        width, self.scale = config.text_config.hidden_size, 1 / config.token_rms
-        self.counts = [config.branch(name).queries for name in config.branches]
-        self.counts += [1 + config.thematic_grid**2 if config.thematic_grid else 0, config.summary_tokens]
-        read = (2 + config.summary_tokens) * width
-        self.score = nn.Sequential(nn.Linear(read, 256), nn.GELU(), nn.Linear(256, SCORE_LEVELS))
-        self.remedies = config.remedies
-        self.remedy = nn.Sequential(
-            nn.Linear(3 * width, 256), nn.GELU(), nn.Linear(256, config.remedies + AMOUNT_LEVELS)
-        )
-
-    def forward(self, seen: VisualTokens) -> tuple[Tensor, Tensor | None]:
-        """Score logits (B, 10), and remedy and amount logits (B, remedies + 10) where the crop was read."""
-        parts = (seen.frame[:, : sum(self.counts)].float() * self.scale).split(self.counts, dim=1)
-        low, middle, high, _, summary = parts
-        score = self.score(torch.cat([middle.mean(dim=1), high.mean(dim=1), summary.flatten(1)], dim=1))
-        if seen.detail is None:
-            return score, None
-        detail = (seen.detail.float() * self.scale).mean(dim=1)
-        return score, self.remedy(torch.cat([low.mean(dim=1), middle.mean(dim=1), detail], dim=1))
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

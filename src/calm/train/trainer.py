@@ -22,7 +22,7 @@ from calm.train.checkpoints import RunState
 from calm.train.examples import Drawer, Example, Shot
 from calm.train.feature_shots import shot_features
 from calm.train.meter import Meter
-from calm.train.objectives import AuxiliaryHeads, order_loss, schedule, score_loss, severity_target
+from calm.train.objectives import order_loss, schedule, score_loss, severity_target
 from calm.train.observing import guess_names
 
 
@@ -98,7 +98,6 @@ class Trainer:
         self.prose, self.odds = prose, odds or {}
         self._summed: dict[str, np.ndarray] = {}
         self.step = 0
-        self.heads = AuxiliaryHeads(model.config)
         self.word_index = drawer.vocabulary.index
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -163,7 +162,7 @@ class Trainer:
         layers = self.model.config.trunk_layers
         same = [layers.index(layer) for layer in self.model.config.detail_layers]
         have = [  # the crop of a photo without native pixels is its frame
-            each.shot.features[same] if each.shot.detail is None else each.shot.detail for each in examples
+            each.shot.features[same] if each.shot.detail is None else each.shot.detail[: len(same)] for each in examples
         ]
         return self.model.align(features, torch.from_numpy(np.stack(have)), measures, wanted)
 
@@ -227,8 +226,8 @@ class Trainer:
     def _auxiliary(
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
     ) -> dict[str, Tensor]:
-        score, remedy = self.heads(seen)
-        found = {}
+        assert seen.score is not None
+        found, score = {}, seen.score
         rated = [i for i, each in enumerate(examples) if each.score]
         if rated:
             target = torch.tensor([examples[i].score for i in rated])
@@ -237,9 +236,13 @@ class Trainer:
             means = score_mean(score)
             found["aux_order"] = order_loss(means, pairs, examples, count)
         edited = [i for i, each in enumerate(examples) if each.remedies]
-        if edited and remedy is not None:
+        if edited and seen.remedy is not None and seen.amount is not None:
             target = torch.tensor([examples[i].remedies for i in edited], dtype=torch.float32)
-            found["aux_remedy"] = F.cross_entropy(remedy[edited][:, : self.heads.remedies].float(), target)
+            found["aux_remedy"] = F.cross_entropy(seen.remedy[edited].float(), target)
+            faulty = [i for i in edited if examples[i].severity is not None]
+            if faulty:
+                levels = severity_target([float(examples[i].severity or 0) for i in faulty])
+                found["aux_amount"] = F.cross_entropy(seen.amount[faulty].float(), levels)
         return found
 
     def _read(
@@ -279,7 +282,8 @@ class Trainer:
     @torch.no_grad()
     def _speak(self, seen: VisualTokens, examples: Sequence[Example], stage: Stage) -> None:
         """Exchanges in words, with what the aligned tokens say where labels do not."""
-        means = score_mean(self.heads(seen)[0]).tolist()
+        assert seen.score is not None
+        means = score_mean(seen.score).tolist()
         for i, (example, mean) in enumerate(zip(examples, means, strict=True)):
             example.shot.read_score = mean
             if seen.words is not None:
@@ -317,7 +321,7 @@ class Trainer:
         trained = self.model.trained_parameters(stage.rates)
         optimiser = self._optimiser(stage)
         average = {name: value.detach().clone() for name, value in trained.items()}
-        state, file = RunState(trained, average, self.heads, optimiser), self.folder / f"{stage.name}.safetensors"
+        state, file = RunState(trained, average, optimiser), self.folder / f"{stage.name}.safetensors"
         start = state.resume(file)
         saved = time.time()
         self.model.train()
@@ -343,14 +347,13 @@ class Trainer:
         self.model.backbone.use_adapters()
 
     def _optimiser(self, stage: Stage) -> torch.optim.Optimizer:
-        """What the stage names learns, each part at its rate, and the auxiliary heads; the rest stands still."""
+        """What the stage names learns, each part at its rate; the rest stands still."""
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         groups: list[dict[str, Any]] = [
             {"params": list(self.model.trained_parameters([part]).values()), "lr": rate, "peak": rate}
             for part, rate in stage.rates.items()
         ]
-        groups.append({"params": list(self.heads.parameters()), "lr": 1e-3, "peak": 1e-3})
         for group in groups:
             for parameter in group["params"]:
                 parameter.requires_grad_(True)

@@ -45,7 +45,7 @@ class Validation:
     """Measures a trainer's model as it is; see the module.
 
     Args:
-        trainer: whose model, auxiliary heads and packer are used.
+        trainer: whose model and packer are used.
         held: shots of photos that it does not learn from, by kind.
     """
 
@@ -79,16 +79,14 @@ class Validation:
         filled = [*shots, *[shots[0]] * (BATCH - len(shots))]
         with torch.autocast("cpu", torch.bfloat16):
             seen = self.trainer.see([Example(shot, crop=crop) for shot in filled])
-        kept = [None if each is None else each[: len(shots)] for each in (seen.frame, seen.detail, seen.words)]
-        assert kept[0] is not None
-        return VisualTokens(kept[0], kept[1], kept[2])
+        return seen.of(slice(0, len(shots)))
 
     def _batches(self, shots: Sequence[Shot], crop: bool) -> list[VisualTokens]:
         return [self._see(shots[start : start + BATCH], crop) for start in range(0, len(shots), BATCH)]
 
     def _scores(self, shots: Sequence[Shot], stage: Stage) -> dict[str, list[float]]:
         seen = self._batches(shots, crop=False)
-        found = {"score": [m for each in seen for m in score_mean(self.trainer.heads(each)[0]).tolist()]}
+        found = {"score": [m for each in seen for m in _mean(each)]}
         if stage.read:
             asked = Exchange("score", SCORE_QUESTION, target=(0.0,), detail=False)
             states = [self._states(each, asked, stage) for each in seen]
@@ -105,7 +103,7 @@ class Validation:
 
     def _remedies(self, shots: Sequence[Shot], stage: Stage) -> dict[str, float]:
         model, seen = self.trainer.model, self._batches(shots, crop=True)
-        logits = {"remedy": torch.cat([remedy for each in seen if (remedy := self.trainer.heads(each)[1]) is not None])}
+        logits = {"remedy": torch.cat([each.remedy for each in seen if each.remedy is not None])}
         if stage.read:
             asked = Exchange("suggest", SUGGEST_QUESTION, target=(0.0,))
             logits["read_remedy"] = model.remedy_logits(torch.cat([self._states(each, asked, stage) for each in seen]))
@@ -129,3 +127,8 @@ class Validation:
         rows, columns = (torch.tensor(axis) for axis in zip(*packed.reads[asked.kind], strict=True))
         order = torch.tensor([photo for photo, _ in packed.exchanges[asked.kind]])
         return torch.cat(found)[rows, columns][order.argsort()]
+
+
+def _mean(seen: VisualTokens) -> list[float]:
+    assert seen.score is not None
+    return score_mean(seen.score).tolist()
