@@ -249,7 +249,7 @@ def test_what_a_stage_does_not_name_stands_still(tmp_path: Path) -> None:
     found.run(Stage("answers", 2, {"answers": 1e-2}, {"rated": 2}, rows=4, length=400))
     for name, value in found.model.named_parameters():
         same = torch.equal(before[name], value)
-        assert same != name.startswith(("answers.", "quality.", "remedy_tokens.")), name
+        assert same != name.startswith(("answers.", "quality.", "remedy_tokens.", "heads.levels.")), name
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:

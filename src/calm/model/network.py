@@ -360,8 +360,8 @@ class CalmForConditionalGeneration(PreTrainedModel):
         prefixes = {
             "alignment": ("alignment.",),
             "lexicon": ("lexicon.", "attribute_lexicon."),
-            "heads": ("heads.",),
-            "answers": ("answers.", "quality.", "remedy_tokens."),
+            "heads": ("heads.score.", "heads.remedy."),
+            "answers": ("answers.", "quality.", "remedy_tokens.", "heads.levels."),
             "vision": ("backbone.",),
             "language": ("language_model.",),
         }
