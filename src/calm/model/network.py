@@ -213,7 +213,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
     def _detail(
         self, tokens: dict[str, Tensor], seen: VisualTokens, detail: Tensor, measures: Tensor | None, here: Tensor
     ) -> dict[str, Tensor]:
-        """What :class:`VisualTokens` holds beyond the frame, of those photos that are ``here``; zeros for the others."""
+        """What :class:`VisualTokens` holds beyond the frame, of those photos that are `here`; zeros for the others."""
         config = self.config
         parts: list[Tensor] = []
         if seen.thematic is not None:
