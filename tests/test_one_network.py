@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,25 +28,26 @@ BRANCHES = {
 ADAPTERS = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
 
 
-def tiny() -> tuple[CalmForConditionalGeneration, Packer]:
+def tiny(**changes: Any) -> tuple[CalmForConditionalGeneration, Packer]:
     """A network of the real classes with random weights, and its packer."""
     torch.manual_seed(3)
     tokenizer = tiny_tokenizer()
+    shape: dict[str, Any] = {
+        "image_size": 56,
+        "branches": BRANCHES,
+        "thematic_grid": 2,
+        "words": 2,
+        "vocabulary": WORDS,
+        "attribute_words": ["dark", "warm"],
+        "attribute_tokens": 1,
+        "qformer_layers": 1,
+        "qformer_heads": 2,
+        "qformer_hidden": 32,
+        "vision_lora": ADAPTERS,
+        "text_lora": ADAPTERS,
+    }
     config = OneNetworkConfig(
-        vision_config=vision_model("dinov2").config,
-        text_config=text_model("llama", len(tokenizer)).config,
-        image_size=56,
-        branches=BRANCHES,
-        thematic_grid=2,
-        words=2,
-        vocabulary=WORDS,
-        attribute_words=["dark", "warm"],
-        attribute_tokens=1,
-        qformer_layers=1,
-        qformer_heads=2,
-        qformer_hidden=32,
-        vision_lora=ADAPTERS,
-        text_lora=ADAPTERS,
+        vision_model("dinov2").config, text_model("llama", len(tokenizer)).config, **shape | changes
     )
     model = CalmForConditionalGeneration(config)
     embed_lexicons(model, tokenizer)
@@ -95,6 +97,36 @@ def test_packed_exchanges_equal_single_ones() -> None:
             for key, state in alone.items():
                 if key in together:
                     torch.testing.assert_close(together[key], state, atol=1e-5, rtol=1e-4)
+
+
+def test_unpacked_exchanges_give_the_same_numbers() -> None:
+    model, packer = tiny()
+    seen, score = seen_by(model, packer), Exchange("score", SCORE_QUESTION, target=(0.1,) * 10, detail=False)
+    asked = [[score, Exchange("suggest", SUGGEST_QUESTION, target=(1.0,), remedy=3, severity=0.5)]] * 3
+    together = read(model, packer, seen, asked)
+    packer.packed = False
+    apart = read(model, packer, seen, asked)
+    assert together.keys() == apart.keys()
+    for key, state in together.items():
+        torch.testing.assert_close(apart[key], state, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_without_a_part_still_answers() -> None:
+    """The rows of the comparison: each branch left out, shared layers, no head tokens."""
+    for changes in (
+        {"branches": {name: each for name, each in BRANCHES.items() if name != "low"}, "attribute_tokens": 0},
+        {"branches": {name: each for name, each in BRANCHES.items() if name != "high"}},
+        {"thematic_grid": 0},
+        {"summary_tokens": 0},
+        {"share_qformer": True},
+        {"head_tokens": False},
+    ):
+        model, packer = tiny(**changes)
+        answers = Answers(model, packer.tokenizer)
+        seen = answers.see(photos(2))
+        assert seen.frame.shape[1] == model.config.frame_tokens, changes
+        assert seen.detail is not None and seen.detail.shape[1] == model.config.detail_tokens, changes
+        assert answers.scores(seen).shape == (2, 10) and answers.remedies(seen).shape[0] == 2
 
 
 def test_reading_a_packed_row_equals_the_prompt_at_inference() -> None:

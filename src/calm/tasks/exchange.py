@@ -40,7 +40,7 @@ class Exchange:
         answer: text to be learnt, for ``text``; a ``prompt`` before it is read and not learnt.
         target: ``score`` and ``quality``: ten probabilities; ``suggest``: probability of each remedy.
         remedy, severity: ``suggest``: the remedy whose amount is asked, and its severity 0–1; None for none.
-        detail: whether the tokens of the crop are read as well.
+        detail: whether all visual tokens are read, or those of the frame alone.
         blind: the exchange reads no visual token (text without a photo).
         ended: whether the end of the answer is learnt as well.
         weight: of its loss.
@@ -114,12 +114,18 @@ class Packer:
         tokenizer: of the language model.
         frame_tokens, detail_tokens: visual tokens of one photo.
         length: of a row, tokens. Exchanges that do not fit beside their photo are cut.
+        packed: whether all exchanges about a photo stand behind its visual tokens once; else each has its own.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, frame_tokens: int, detail_tokens: int, length: int = 256
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        frame_tokens: int,
+        detail_tokens: int,
+        length: int = 256,
+        packed: bool = True,
     ) -> None:
-        self.tokenizer, self.length = tokenizer, length
+        self.tokenizer, self.length, self.packed = tokenizer, length, packed
         self.frame_tokens, self.detail_tokens = frame_tokens, detail_tokens
         self.end = tokenizer.eos_token_id
         self.opening = self.tokens(OPENING)
@@ -144,7 +150,10 @@ class Packer:
             rows: fixed number of rows, for one shape in every step; photos that do not fit are left out. None for as
                 many as are needed.
         """
-        pieces = [self._piece(i, exchanges) for i, exchanges in enumerate(photos) if exchanges]
+        asked = [(i, exchanges) for i, exchanges in enumerate(photos) if exchanges]
+        if not self.packed:
+            asked = [(i, [each]) for i, exchanges in asked for each in exchanges]
+        pieces = [self._piece(i, exchanges) for i, exchanges in asked]
         bins: list[list[_Piece]] = [[] for _ in range(rows or 0)]
         room = [self.length] * len(bins)
         for piece in sorted(pieces, key=lambda each: -len(each.ids)):

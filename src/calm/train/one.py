@@ -93,6 +93,7 @@ class OneRecipe(_Strict):
     output: Path
     save_every: float = Field(240.0, description="seconds between checkpoints")
     validate_every: int = Field(250, description="steps between validations on photos left out")
+    packed: bool = Field(True, description="all exchanges about a photo behind its visual tokens, which stand once")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
 
 
@@ -132,7 +133,7 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     shots, held = hold_out(features(recipe, chosen, model, vocabulary), recipe.data.root)
     critiques = Critiques(recipe.data.root, vocabulary)
     drawer = Drawer(vocabulary, critiques=critiques, size=model.config.image_size)
-    packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
+    packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens, packed=recipe.packed)
     odds: dict[str, np.ndarray] = {kind: balance(shots[kind]) for kind in ("rated", "named") if kind in shots}
     trainer = Trainer(model, packer, drawer, shots, recipe.output, odds=odds)
     validation = Validation(trainer, held)
