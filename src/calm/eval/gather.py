@@ -45,6 +45,11 @@ def draw(paths: Sequence[str], limit: int | None, seed: int) -> list[str]:
     return [paths[i] for i in order[:limit]]
 
 
+def held_out(name: str) -> bool:
+    """Whether a photo or scene of FLMS, MEFB or PolyU is of the half kept out of development: SHA-256 even."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2 == 0
+
+
 def refuse_trained(predictor: object, paths: Sequence[str]) -> int:
     """Raise :class:`DataError` if the predictor was trained on any of these files.
 
