@@ -232,6 +232,10 @@ def test_quality_and_score_are_told_apart_and_within_subsets(biq: Path) -> None:
         assert found["score"][subset]["srcc"] == pytest.approx(-1)
     assert found["quality"]["whole"]["srcc"] < -0.5 < 0.5 < found["score"]["whole"]["srcc"]
     assert found["score"]["whole"]["plcc"] > 0.9
+    for path in (biq / "Images").iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(DataError, match="found 12 that cannot"):
+        eval_quality(pipeline(Light), biq)
 
 
 # ------------------------------------------------------------------------------------------------ the command line

@@ -12,12 +12,11 @@ from typing import Any
 
 from calm.data.record import read_table
 from calm.errors import DataError
-from calm.eval.gather import batches, decode, draw, plain, progress, refuse_trained, stamp
+from calm.eval.gather import decoded, draw, plain, refuse_trained, stamp
 from calm.eval.references import References, against_references, need_pycocoevalcap
 from calm.inference.pipeline import Pipeline
 from calm.tasks.exchange import CAPTION_QUESTION
 
-BATCH = 16
 LENGTH = 24
 """Tokens of a caption at most; people's rarely have more."""
 
@@ -50,12 +49,10 @@ def eval_captions(
     refuse_trained(pipeline, paths)
     failed: list[dict[str, str]] = []
     said: dict[str, str] = {}
-    for group in progress(list(batches(paths, BATCH)), "captions"):
-        photos = list(decode(group, failed))
-        if photos:
-            seen = pipeline.answers.see([photo.pixels for photo in photos])
-            texts = pipeline.answers.text(seen, CAPTION_QUESTION, LENGTH)
-            said |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
+    for photos in decoded(paths, "captions", failed):
+        seen = pipeline.answers.see([photo.pixels for photo in photos])
+        texts = pipeline.answers.text(seen, CAPTION_QUESTION, LENGTH)
+        said |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
     given = [references[path] for path in said]
     figures: dict[str, Any] = {"task": "captions"}
     figures |= against_references(list(said.values()), given, resamples=resamples, seed=seed)

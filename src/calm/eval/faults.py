@@ -15,12 +15,11 @@ import numpy as np
 
 from calm.data.record import photos_below
 from calm.errors import DataError
-from calm.eval.gather import batches, decode, draw, held_out, plain, progress, seen_in_training, stamp
+from calm.eval.gather import decoded, draw, held_out, plain, seen_in_training, stamp
 from calm.eval.metrics import proportion
 from calm.inference.pipeline import Pipeline
 from calm.types import CLASSES, MOST
 
-BATCH = 16
 REMEDIES = {
     "over": ("exposure", "decrease"),
     "under": ("exposure", "increase"),
@@ -103,11 +102,9 @@ def faulty_photos(mefb: str | Path, polyu: str | Path, hidden: bool = False) -> 
 
 def _probabilities(pipeline: Pipeline, paths: Sequence[str], kind: str, failed: list[dict[str, str]]) -> np.ndarray:
     """(n, classes) of each remedy, of the photos that can be read."""
-    rows = []
-    for group in progress(list(batches(paths, BATCH)), f"{kind} photos"):
-        photos = list(decode(group, failed))
-        if photos:
-            rows.append(pipeline.edit_probabilities(photos)[:, : len(CLASSES)])
+    rows = [
+        pipeline.edit_probabilities(photos)[:, : len(CLASSES)] for photos in decoded(paths, f"{kind} photos", failed)
+    ]
     if not rows:
         raise DataError(f"expected {kind} photos that can be read, found {len(paths)} that cannot")
     return np.concatenate(rows)

@@ -125,6 +125,14 @@ def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield list(items[start : start + size])
 
 
+def decoded(paths: Sequence[str], label: str, failed: list[dict[str, str]], size: int = 16) -> Iterator[list[Photo]]:
+    """The photos that can be read in batches of ``size`` at most, with progress; the others are added to ``failed``."""
+    for group in progress(list(batches(paths, size)), label):
+        photos = list(decode(group, failed))
+        if photos:
+            yield photos
+
+
 PACE = 60.0
 """Seconds between two lines of progress where there is no terminal to draw a bar on."""
 

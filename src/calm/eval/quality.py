@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from calm.data.datasets.biq2021 import Biq2021
-from calm.eval.gather import batches, decode, draw, plain, progress, refuse_trained, stamp
+from calm.errors import DataError
+from calm.eval.gather import decoded, draw, plain, refuse_trained, stamp
 from calm.eval.metrics import RESAMPLES, bootstrap, plcc, srcc
 from calm.inference.pipeline import Pipeline
 from calm.tasks.reader import means_of
-
-BATCH = 16
 
 
 def eval_quality(
@@ -42,16 +41,15 @@ def eval_quality(
     refuse_trained(pipeline, paths)
     failed: list[dict[str, str]] = []
     rows = []
-    for group in progress(list(batches(paths, BATCH)), "quality"):
-        photos = list(decode(group, failed))
-        if not photos:
-            continue
+    for photos in decoded(paths, "quality", failed):
         seen = pipeline.answers.see([photo.pixels for photo in photos])
         read = zip(photos, means_of(pipeline.answers.qualities(seen)), pipeline.answers.means(seen), strict=True)
         rows += [(photo.path, quality, score) for photo, quality, score in read]
     found = [records[path] for path, _, _ in rows]
     given = [(record.attributes or {})["quality"] for record in found]
     subsets = [record.group or "" for record in found]
+    if not rows:
+        raise DataError(f"expected photos of the test that can be read in {root}, found {len(paths)} that cannot")
     figures = {
         "task": "quality",
         "photos": len(rows),
