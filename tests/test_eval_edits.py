@@ -17,7 +17,7 @@ from calm.errors import ConfigError, DataError
 from calm.eval import suites
 from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
 from calm.model.weights import file_sha256
-from calm.types import CLASSES, Score
+from calm.types import CLASSES, Comment, Score
 
 
 @pytest.fixture
@@ -141,20 +141,34 @@ def test_a_deck_deals_equally_and_what_is_owed_does_not_crowd_out_the_rest() -> 
 # ------------------------------------------------------------------------------------------------ comments
 
 
-def test_comments_are_held_against_their_own_photo_and_others(tmp_path: Path) -> None:
+def test_form_of_comments(tmp_path: Path) -> None:
     for i in range(8):
         grey(tmp_path / f"{i}.png", 25 if i % 2 else 235, i, (96, 128))
     (tmp_path / "9.png").write_bytes(b"broken")
-    found = suites.eval_comments(Lightmeter(), tmp_path, n=9, saliency=None, keep_texts=True)
+    found = suites.eval_comments(Lightmeter(), tmp_path, n=9, keep_texts=True)
     json.dumps(found, allow_nan=False)
     assert (found["n"], len(found["failed"]), len(found["comments"])) == (8, 1, 8)
-    assert found["grounding"]["supported"] == 1.0
-    assert found["grounding"]["supported_wrong"] == pytest.approx(3 / 7)
-    assert set(found["per_claim"]) == {"underexposed", "overexposed"}
+    assert (found["words"], found["sentences"], found["two_to_four_sentences"]) == (10, 2, 1)
     assert found["distinct_first_sentences"] == 2 / 8
     assert found["commonest_first_sentence"]["times"] == 4
     assert found["distinct"] > 2 / 8
-    assert (found["sentences"], found["both_sides"]) == (1.0, 1.0)
+    assert found["shared_sentences"] >= 0.5 and found["repeating"] == 0
+    assert found["both_sides"] == 1 and "both_sides" in found["shares_code_with_generator"]
+
+
+def test_what_is_said_twice_is_counted(tmp_path: Path) -> None:
+    said = {235: "Good light. Good light.", 127: "Good light. And the sea!", 25: "A long, dark sentence without end"}
+
+    class Parrot(Lightmeter):
+        def comment(self, photos, aspects=None):
+            texts = [said[min(said, key=lambda mean: abs(mean - photo.pixels.mean()))] for photo in photos]
+            return [(score, Comment(text, ())) for score, text in zip(self.score(photos), texts, strict=True)]
+
+    for mean in said:
+        grey(tmp_path / f"{mean}.png", mean)
+    found = suites.eval_comments(Parrot(), tmp_path)
+    assert found["repeating"] == pytest.approx(1 / 3) and found["shared_sentences"] == pytest.approx(3 / 5)
+    assert found["two_to_four_sentences"] == pytest.approx(2 / 3) and found["both_sides"] == 0
 
 
 # ------------------------------------------------------------------------------------------------ invariance, speed

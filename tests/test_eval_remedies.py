@@ -99,14 +99,14 @@ def test_silence_is_counted_and_nothing_is_made_up(album: Path) -> None:
     }
 
 
-def test_another_model_may_judge(album: Path) -> None:
-    judge = Lightmeter()
-    judge.name, judge.sha256 = "brightness", "1" * 64
+def test_another_model_may_score(album: Path) -> None:
+    scorer = Lightmeter()
+    scorer.name, scorer.sha256 = "brightness", "1" * 64
     model = Moderate()
-    found = suites.eval_remedies(model, album, saliency=None, resamples=5, judge=judge)
-    assert (found["judge"], found["judge_sha256"], found["model"]) == ("brightness", "1" * 64, "lightmeter")
+    found = suites.eval_remedies(model, album, saliency=None, resamples=5, scorer=scorer)
+    assert (found["scorer"], found["scorer_sha256"], found["model"]) == ("brightness", "1" * 64, "lightmeter")
     assert found["suggested"]["improved"] < 0.9  # to brightness alone, making darker is no gain
-    assert len(judge.hashes) == 50  # ten photos, each whole, damaged and mended in three ways
+    assert len(scorer.hashes) == 50  # ten photos, each whole, damaged and mended in three ways
 
 
 def test_the_same_seed_gives_the_same_figures_and_photos_of_the_training_are_refused(album: Path) -> None:

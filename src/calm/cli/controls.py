@@ -1,4 +1,7 @@
-"""``calm eval controls``, ``names`` and ``framing``: what the network sees, and what it makes of it."""
+"""``calm eval controls``, ``names``, ``captions``, ``framing``, ``faults``, ``order`` and ``quality``.
+
+What the network sees, and what it makes of it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calm.cli.evaluate_options import ReportFormat, Seed, Some, folder
-from calm.cli.options import DEFAULT_MODEL, Model, Quiet, Verbose
-from calm.cli.running import Talk
+from calm.cli.evaluate_options import DataSet, ReportFormat, Root, Seed, Some, Split, folder
+from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
+from calm.cli.running import Talk, open_model
 from calm.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -100,6 +103,120 @@ def framing(
     from calm.inference.pipeline import Pipeline
 
     report(eval_framing(Pipeline.load(_folder(model)), root, limit=limit, seed=seed), format, None)
+
+
+def captions(
+    photos: Annotated[Path | None, folder("--photos", "Photos that the model was not trained on.")] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions",
+            metavar="FILE",
+            help="CSV with the columns image (a file name) and caption, one caption a line.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    dataset: DataSet = None,
+    root: Root = None,
+    split: Split = None,
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Are the network's captions like people's?
+
+    CIDEr and other figures against all captions of each photo, beside the same with another photo's caption. Captions
+    are a table's (--photos and --captions), or a data set's (--dataset and --root), to which --captions adds more.
+    """
+    if (dataset is None) != (root is None) or (dataset is None) == (photos is None) or not (dataset or captions):
+        raise UsageError("expected --photos with --captions, or --dataset with --root; give one of these pairs")
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.data.record import dataset as data_set
+    from calm.eval.captions import captions_of, eval_captions
+    from calm.eval.gather import find
+    from calm.inference.pipeline import Pipeline
+
+    if dataset is not None:
+        own = {record.path: record.captions for record in data_set(dataset).records(str(root), split)}
+    else:
+        own = dict.fromkeys(find(str(photos)), ())
+    references = captions_of(own, captions)
+    report(eval_captions(Pipeline.load(_folder(model)), references, limit=limit, seed=seed), format, None)
+
+
+def faults(
+    mefb: Annotated[Path, folder("--mefb", "MEFB, with input/<scene>/.")],
+    polyu: Annotated[Path, folder("--polyu", "PolyU, with CroppedImages/.")],
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="The scenes that are kept out of development, in place of the others.")
+    ] = False,
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Are real faults named?
+
+    Over- and under-exposure on MEFB, sensor noise on PolyU and on the clean twins of its photos.
+    """
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.eval.faults import eval_faults
+    from calm.inference.pipeline import Pipeline
+
+    pipeline = Pipeline.load(_folder(model))
+    report(eval_faults(pipeline, mefb, polyu, hidden=held_out, limit=limit, seed=seed), format, None)
+
+
+def order(
+    photos: Annotated[Path, folder("--photos", "Good photos, not trained on, with their native pixels.")],
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Does a clearly damaged copy score below its original?
+
+    For each kind of edit in each direction, at a severity of .75.
+    """
+    talk = Talk(verbose, quiet)
+    talk.begin()
+    from calm.cli.evaluate import report
+    from calm.eval.order import eval_order
+
+    report(eval_order(open_model(model, device, talk), str(photos), seed=seed, limit=limit), format, None)
+
+
+def quality(
+    biq: Annotated[Path, folder("--biq", "BIQ2021, with Images/ and its two tables.")],
+    seed: Seed = 0,
+    limit: Some = None,
+    format: ReportFormat = "table",
+    model: Model = DEFAULT_MODEL,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Agreement with people on technical quality.
+
+    Of the answer to the question about quality and of the score, on BIQ2021's test and within its three subsets.
+    """
+    Talk(max(verbose, int(not quiet)), quiet).begin()
+    from calm.cli.evaluate import report
+    from calm.eval.quality import eval_quality
+    from calm.inference.pipeline import Pipeline
+
+    report(eval_quality(Pipeline.load(_folder(model)), biq, limit=limit, seed=seed), format, None)
 
 
 def _open(model: str) -> Answers:

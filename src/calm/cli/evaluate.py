@@ -131,9 +131,11 @@ def edits(
 @app.command()
 def remedies(
     photos: Annotated[Path, folder("--photos", "Good photos, not trained on, with their native pixels.")],
-    judge: Annotated[
+    scorer: Annotated[
         str | None,
-        typer.Option("--judge", metavar="DIR_OR_ID", help="Another model, which gives the scores.", show_default=False),
+        typer.Option(
+            "--scorer", metavar="DIR_OR_ID", help="Another model, which gives the scores.", show_default=False
+        ),
     ] = None,
     seed: Seed = 0,
     limit: Some = None,
@@ -150,10 +152,10 @@ def remedies(
     Photos are damaged, the suggestion is carried out, and they are scored again, beside a random remedy.
     """
     predictor = _open(model, device, verbose, quiet, cache, no_cache)
-    other = _open(judge, device, verbose, quiet, cache, no_cache) if judge else None
+    other = _open(scorer, device, verbose, quiet, cache, no_cache) if scorer else None
     from calm.eval.suites import eval_remedies
 
-    report(eval_remedies(predictor, photos, seed=seed, limit=limit, judge=other), format)
+    report(eval_remedies(predictor, photos, seed=seed, limit=limit, scorer=other), format)
 
 
 @app.command()
@@ -183,10 +185,9 @@ def comments(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Do comments fit their own photo?
+    """How long and how varied are comments?
 
-    Better than a random other one, and how varied are they? With references (a file's, or those of a data set): how
-    like are they to what people wrote?
+    With references (a file's, or those of a data set): how like are they to what people wrote?
     """
     if (dataset is None) != (root is None) or (dataset is None) == (photos is None and references is None):
         raise UsageError("expected --photos, --references, or --dataset with --root; give one of these")

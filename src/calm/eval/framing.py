@@ -6,7 +6,6 @@ nearest of them. Only photos whose name's SHA-256 is odd are used; the others ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from calm.data.images import Photo
 from calm.errors import DataError
-from calm.eval.gather import decode, draw, plain, progress, seen_in_training, stamp
+from calm.eval.gather import decode, draw, held_out, plain, progress, seen_in_training, stamp
 from calm.eval.metrics import bootstrap
 from calm.inference.framing import WHOLE, Crop, area, best_crop
 from calm.inference.pipeline import Pipeline
@@ -88,7 +87,7 @@ def read_crops(root: str | Path) -> dict[str, list[list[float]]]:
         return {
             str(Path(root) / "images" / name): [[float(side) for side in box] for box in boxes]
             for name, boxes in table.items()
-            if int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2
+            if not held_out(name)
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DataError(

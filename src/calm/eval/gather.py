@@ -45,6 +45,11 @@ def draw(paths: Sequence[str], limit: int | None, seed: int) -> list[str]:
     return [paths[i] for i in order[:limit]]
 
 
+def held_out(name: str) -> bool:
+    """Whether a photo or scene of FLMS, MEFB or PolyU is of the half kept out of development: SHA-256 even."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2 == 0
+
+
 def refuse_trained(predictor: object, paths: Sequence[str]) -> int:
     """Raise :class:`DataError` if the predictor was trained on any of these files.
 
@@ -118,6 +123,14 @@ def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
     """Consecutive lists of ``size`` items, the last one shorter."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
+
+
+def decoded(paths: Sequence[str], label: str, failed: list[dict[str, str]], size: int = 16) -> Iterator[list[Photo]]:
+    """The photos that can be read in batches of ``size`` at most, with progress; the others are added to ``failed``."""
+    for group in progress(list(batches(paths, size)), label):
+        photos = list(decode(group, failed))
+        if photos:
+            yield photos
 
 
 PACE = 60.0

@@ -1,13 +1,12 @@
 """Comments against what people wrote about the same photos, with stock pycocoevalcap and a wrong-photo control.
 
 Every reference of a photo counts, as in the COCO caption evaluation (Chen et al., arXiv 1504.00325): BLEU-1 … 4,
-METEOR, ROUGE-L, CIDEr and SPICE, each computed over all photos. Similar wording is mostly shared house style; therefore
-every figure stands beside the same one for the comments of other photos, and beside the difference photo by photo.
+METEOR, ROUGE-L and CIDEr, each computed over all photos. Similar wording is mostly shared house style; therefore every
+figure stands beside the same one for the comments of other photos, and beside the difference photo by photo.
 
-The package is an optional one (``pip install 'calm-aesthetics[eval]'``). Its tokeniser, METEOR and SPICE are Java
-programs: without Java the words are split plainly, and those two are not computed. SPICE needs besides two files that
-its own code fetches from the network at first use (``stanford-corenlp-3.6.0.jar`` and its models, 0.4 GB); here nothing
-is fetched, and it is computed only where they lie in the package already.
+The package is an optional one (``pip install 'calm-aesthetics[eval]'``). Its tokeniser and METEOR are Java programs:
+without Java the words are split plainly, and METEOR is not computed. Its CIDEr is CIDEr-D (Vedantam et al., CVPR 2015):
+n-grams of 1–4 words, not stemmed, counts clipped, σ = 6, document frequencies from the references, times ten.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ from calm.eval.metrics import RESAMPLES, bootstrap
 
 References = Mapping[str, Sequence[str]]
 """What people wrote, by photo."""
-PER_PHOTO = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider", "spice")
-SPICE_PARTS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
+PER_PHOTO = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider")
 
 Scored = tuple[float, list[float]]
 """A figure over all photos, and one a photo."""
@@ -224,22 +222,11 @@ def _metrics(
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def spice(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
-        _need_java(java)
-        missing = [name for name in SPICE_PARTS if not (package / "spice/lib" / name).is_file()]
-        if missing:
-            raise FileNotFoundError(f"{' and '.join(missing)} not found in spice/lib of pycocoevalcap")
-        from pycocoevalcap.spice.spice import Spice
-
-        value, each = Spice().compute_score(dict(enumerate(given)), dict(enumerate(said)))
-        return [(float(value), [float(row["All"]["f"]) for row in each])]
-
     return [
         (PER_PHOTO[:4], bleu),
         (("meteor",), meteor),
         (("rouge_l",), rouge),
         (("cider",), cider),
-        (("spice",), spice),
     ]
 
 

@@ -5,8 +5,9 @@ suggestions for the damaged photo the first that can be carried out is. Beside i
 controls: a random remedy of a random strength, which any picture processing might be, and the true remedy of the edit,
 which is the most that a perfect suggestion can do by these renderers.
 
-The score is the model's own unless another judges. It may be blind to what it mends, or please itself; therefore also
-``nearer``: whether the mended photo lies closer to the undamaged one, pixel by pixel, than the damaged one does.
+The score is the model's own unless another model gives it. It may be blind to what it mends, or please itself;
+therefore also ``nearer``: whether the mended photo lies closer to the undamaged one, pixel by pixel, than the damaged
+one does.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def eval_remedies(
     *,
     seed: int = 0,
     limit: int | None = None,
-    judge: Model | None = None,
+    scorer: Model | None = None,
     saliency: SaliencySource = "packaged",
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def eval_remedies(
     Args:
         photos: a folder or files that the model was never trained on; refused where the predictor knows otherwise.
         limit: use only so many photos, drawn by ``seed``.
-        judge: another model, which gives the scores; None for the predictor itself.
+        scorer: another model, which gives the scores; None for the predictor itself.
         saliency: where the main subject is, which some edits go by.
 
     Returns:
@@ -119,9 +120,9 @@ def eval_remedies(
         case = _damage(photo, find_subject, rng)
         waiting += [case] if case else []
         if len(waiting) == BATCH:
-            done += _try(predictor, judge or predictor, waiting)
+            done += _try(predictor, scorer or predictor, waiting)
             waiting = []
-    done += _try(predictor, judge or predictor, waiting) if waiting else []
+    done += _try(predictor, scorer or predictor, waiting) if waiting else []
     if not done:
         raise DataError(f"expected at least one photo in {photos} that can be read and damaged, found none; add photos")
     whole, damaged = (np.array([each.scores[state] for each in done]) for state in ("whole", "damaged"))
@@ -133,8 +134,8 @@ def eval_remedies(
             "task": "remedies",
             "damaged": len(done),
             "seed": seed,
-            "judge": (judge or predictor).name,
-            "judge_sha256": (judge or predictor).sha256,
+            "scorer": (scorer or predictor).name,
+            "scorer_sha256": (scorer or predictor).sha256,
             "training_hashes_compared": compared,
             "damage": {
                 "change": drop.value,
@@ -157,7 +158,7 @@ def eval_remedies(
     )
 
 
-def _try(predictor: Model, judge: Model, cases: list[Case]) -> list[Tried]:
+def _try(predictor: Model, scorer: Model, cases: list[Case]) -> list[Tried]:
     """Ask for suggestions, carry the first out that can be, and score all that there is."""
     from calm.edits import render
 
@@ -174,7 +175,7 @@ def _try(predictor: Model, judge: Model, cases: list[Case]) -> list[Tried]:
     asked = [(i, state, photo) for i, each in enumerate(states) for state, photo in each.items() if photo]
     scores = [dict.fromkeys(each, float("nan")) for each in states]
     for group in batches(asked, BATCH):
-        for (i, state, _), score in zip(group, judge.score([photo for _, _, photo in group]), strict=True):
+        for (i, state, _), score in zip(group, scorer.score([photo for _, _, photo in group]), strict=True):
             scores[i][state] = score.value
     return [
         Tried(

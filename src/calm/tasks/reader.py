@@ -11,7 +11,7 @@ from transformers import LogitsProcessor, PreTrainedTokenizerBase
 from calm.edits.suggest import to_suggestion
 from calm.model.config import SCORE_LEVELS
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
-from calm.tasks.exchange import COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
+from calm.tasks.exchange import COMMENT_QUESTION, QUALITY_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
 from calm.tasks.observation import score_prefix
 from calm.types import CLASSES
 
@@ -61,8 +61,13 @@ class Reader:
 
     def means(self, seen: VisualTokens) -> list[float]:
         """Mean of :meth:`scores`, 1–10, of each photo."""
-        table = self.scores(seen).double()
-        return (table @ torch.arange(1, SCORE_LEVELS + 1, dtype=table.dtype, device=table.device)).tolist()
+        return means_of(self.scores(seen))
+
+    @torch.inference_mode()
+    def qualities(self, seen: VisualTokens) -> Tensor:
+        """Probabilities of technical quality 1 … 10, read in one forward pass over frame and crop: (B, 10)."""
+        states = self.states(self.prompt(seen, QUALITY_QUESTION))
+        return self.model.quality_logits(states[:, -1]).softmax(dim=1)
 
     @torch.inference_mode()
     def remedy_logits(self, seen: VisualTokens) -> Tensor:
@@ -124,6 +129,12 @@ class Reader:
             for i in asked:
                 found[i] = [*self.packer.tokens(texts[i]), *end]
         return found
+
+
+def means_of(table: Tensor) -> list[float]:
+    """Means, 1–10, of distributions over the scores 1 … 10: (B, 10)."""
+    table = table.double()
+    return (table @ torch.arange(1, SCORE_LEVELS + 1, dtype=table.dtype, device=table.device)).tolist()
 
 
 class Begun(LogitsProcessor):

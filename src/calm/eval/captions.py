@@ -1,0 +1,80 @@
+"""Does the network say what a photo shows? Its captions against people's, with a wrong-photo control.
+
+The main figure is CIDEr of :mod:`calm.eval.references`, of the answers to the caption question as they come.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calm.data.record import read_table
+from calm.errors import DataError
+from calm.eval.gather import decoded, draw, plain, refuse_trained, stamp
+from calm.eval.references import References, against_references, need_pycocoevalcap
+from calm.inference.pipeline import Pipeline
+from calm.tasks.exchange import CAPTION_QUESTION
+
+LENGTH = 24
+"""Tokens of a caption at most; people's rarely have more."""
+
+
+def eval_captions(
+    pipeline: Pipeline,
+    references: References,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+    keep_texts: bool = False,
+) -> dict[str, Any]:
+    """Captions of photos against all that people wrote of the same photos.
+
+    Args:
+        references: people's captions by the photo's path, of photos that the network was never trained on.
+        limit: use only so many photos, drawn by ``seed``; document frequencies are those of their captions alone.
+        keep_texts: return every caption too.
+
+    Returns:
+        What :func:`calm.eval.references.against_references` returns, ``failed`` and the model.
+
+    Raises:
+        DataError: for photos that were trained on.
+        UsageError: for fewer than two photos that can be read, or without the package that compares.
+    """
+    need_pycocoevalcap()
+    paths = draw(list(references), limit, seed)
+    refuse_trained(pipeline, paths)
+    failed: list[dict[str, str]] = []
+    said: dict[str, str] = {}
+    for photos in decoded(paths, "captions", failed):
+        seen = pipeline.answers.see([photo.pixels for photo in photos])
+        texts = pipeline.answers.text(seen, CAPTION_QUESTION, LENGTH)
+        said |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
+    given = [references[path] for path in said]
+    figures: dict[str, Any] = {"task": "captions"}
+    figures |= against_references(list(said.values()), given, resamples=resamples, seed=seed)
+    figures |= {"failed": failed} | ({"captions": said} if keep_texts else {})
+    return plain(figures | stamp(pipeline))
+
+
+def captions_of(photos: Mapping[str, Sequence[str]], table: str | Path | None = None) -> dict[str, list[str]]:
+    """Captions by photo, each once: those that are given, and those of a table.
+
+    Args:
+        photos: captions by the photo's path; may be empty.
+        table: CSV with the columns image, a file name, and caption, one a line.
+
+    Raises:
+        DataError: for another table, or where no photo has a caption.
+    """
+    more: defaultdict[str, list[str]] = defaultdict(list)
+    for row in read_table(table, ("image", "caption")) if table else ():
+        more[Path(row["image"]).name].append(row["caption"])
+    found = {path: list(dict.fromkeys([*own, *more[Path(path).name]])) for path, own in photos.items()}
+    found = {path: texts for path, texts in found.items() if texts}
+    if not found:
+        raise DataError(f"expected captions of {len(photos)} photos, found none; name a table of their file names")
+    return found
