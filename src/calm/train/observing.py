@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ ATTRIBUTE_WORDS = tuple(
 )
 """Words that the lower branches are aligned with."""
 
+GOOD, POOR = 5.6, 4.6
+"""Scores from which a photo has strengths, and below which what is measured against it counts as a fault."""
 UNSEEN = 0.15
 """A label whose word is less likely than this, while another word is surest, cannot be seen in the visual tokens."""
 GUESSED = 0.4
@@ -72,21 +74,42 @@ def observe(shot: Shot, shows: Sequence[str]) -> Observation:
         named = {name: count for name, count in photo.emotions.items() if name in MOODS}
         top = max(named, key=lambda name: named[name] * (0.6 if name == "neutral" else 1.0))
         mood = (MOODS[top],) if named[top] >= 0.3 * total else ()
-    strengths = []
-    if target is not None and target >= 5.6 and not faults:
-        if "crisp" in words["detail"]:
-            strengths.append("sharpness")
-        if "even" in words["light"] or "soft tones" in words["light"]:
-            strengths.append("light")
-        if "vivid" in words["colour"] or "warm" in words["colour"]:
-            strengths.append("colours")
-        if target >= 6.6:
-            strengths.append("composition")
-        if mood and mood[0] not in ("plain", "unpleasant", "uneasy"):
-            strengths.append("mood")
+    strengths: list[str] = []
+    if target is not None and not faults and shot.kind != "blank":
+        strengths = _strengths(shot.cues, words, mood, target) if target >= GOOD else []
+        faults = _weaknesses(shot.cues, words) if target < POOR else []
     return Observation(
         tuple(shows), words["light"], words["colour"], words["detail"], mood, strengths[:3], faults, target
     )
+
+
+def _strengths(
+    cues: Mapping[str, float], words: Mapping[str, Sequence[str]], mood: Sequence[str], score: float
+) -> list[str]:
+    """What speaks for a photo that people like, the rarer first."""
+    light, colour = set(words["light"]), set(words["colour"])
+    found = {
+        "depth": "crisp" in words["detail"] and cues["sharp_best"] - cues["sharp_median"] > 2.5,
+        "simplicity": cues["flat_blocks"] > 0.15,
+        "mood": bool(mood) and mood[0] not in ("plain", "unpleasant", "uneasy"),
+        "colours": bool(colour & {"vivid", "warm"}),
+        "composition": score >= 6.6,
+        "light": bool(light & {"even", "soft tones"}),
+        "sharpness": "crisp" in words["detail"],
+    }
+    return [name for name, true in found.items() if true]
+
+
+def _weaknesses(cues: Mapping[str, float], words: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """What can be measured against a photo that people dislike: the strongest of its faults of light, focus, colour."""
+    found = {
+        "too dark": cues["luma_mean"] < 55,
+        "too bright": cues["luma_mean"] > 185,
+        "blurred": "soft" in words["detail"],
+        "low contrast": cues["luma_range"] < 150,
+        "dull colours": cues["chroma_mean"] < 6 and "black and white" not in words["colour"],
+    }
+    return [(fault, STRENGTHS[0]) for fault, true in found.items() if true][:1]
 
 
 def mean_of(distribution: Sequence[float] | None) -> float | None:
