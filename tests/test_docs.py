@@ -331,7 +331,7 @@ class Part:
     given: np.ndarray
 
     @property
-    def pooled(self) -> np.ndarray:
+    def features(self) -> np.ndarray:
         return np.stack([self.given, 10 - self.given], axis=1).astype(np.float32)
 
 
@@ -344,12 +344,12 @@ class Photos:
     test: Part
 
 
-def test_the_example_of_a_row_predicts_the_test_photos(plug, tmp_path):
+def test_the_example_of_a_row_predicts_the_test_photos(plug):
     plug(calm.eval.compare.rows, "row.md", "neighbours")
     [(name, fields)] = yaml.safe_load(example("row.md", "a row")).items()
     row = Row.model_validate(fields)
     given = np.random.default_rng(0).uniform(1, 10, 90)
-    place = Place(None, Photos(Part(given[:60]), Part(given[60:75]), Part(given[75:])), tmp_path)  # type: ignore[arg-type]
+    place = Place(None, Photos(Part(given[:60]), Part(given[60:75]), Part(given[75:])))  # type: ignore[arg-type]
     found = kind(row.kind)(place, row, 0)
     assert name == row.kind and found.chosen["neighbours"] in (1, 3, 10, 30)
     assert found.predicted.shape == (15,) and np.corrcoef(found.predicted, given[75:])[0, 1] > 0.7
