@@ -22,23 +22,17 @@ import pytest
 import typer
 import yaml
 from doubles import BrightModel
-from layouts import para, photo, table
-from parts import LAYERS, write_parts
+from layouts import photo, table
 from typer.testing import CliRunner
 
 import calm
 import calm.data.datasets
 import calm.eval.compare.rows
-import calm.tasks
 from calm.cli.app import app
 from calm.data.record import dataset, datasets
 from calm.eval.compare.rows.base import Place, kind
 from calm.eval.compare.spec import Row
-from calm.model.checkpoint import configure, load
 from calm.output import open_sink
-from calm.tasks.base import Context, task_class
-from calm.train.recipe import Recipe, Stage, load_recipe
-from calm.train.run import train
 from calm.types import Row as RowOf
 
 ROOT = Path(__file__).parents[1]
@@ -282,46 +276,6 @@ def test_the_example_of_a_data_set_is_read_and_checked(plug, tmp_path):
     (root / "votes.csv").unlink()
     said = CliRunner().invoke(app, ["data", "check", "gallery", "--root", str(root)])
     assert said.exit_code != 0
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Overrides that make a recipe small: the same classes with few and narrow layers, and a few photos."""
-    folder = tmp_path_factory.mktemp("tiny")
-    vision, text = write_parts(folder / "parts", "clip", "qwen")
-    para(folder / "data" / "para")
-    small = {"image_size": 56, "qformer_heads": 2, "qformer_hidden": 16, "thematic_grid": 2} | LAYERS
-    small |= {f"{level}_queries": 2 for level in ("low", "middle", "high")} | {"qformer_layers": 1, "head_hidden": 8}
-    given = [f"model.config.{name}={value}" for name, value in small.items()]
-    given += [f"model.vision={vision}", f"model.text={text}", "model.image_token=<image>"]
-    return [*given, f"data.root={folder / 'data'}", f"data.cache={folder / 'cache'}"]
-
-
-def test_the_example_of_an_encoder_fits_and_learns(tiny, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(example("encoder.md", "recipes/mine.yaml"), encoding="utf-8")
-    spec = load_recipe(path).model
-    config = configure(spec.vision, spec.text, shelf=ROOT / "recipes" / "parts", image_token_id=0, **spec.config)
-    assert (config.vision_config.image_size, config.vision_config.num_hidden_layers) == (config.image_size, 24)
-    short = [f"stages.{name}.{key}" for name in ("align", "speak") for key in ("steps=1", "tasks.score.batch=2")]
-    folder = train(path, [*tiny, *short, f"output={tmp_path / 'run'}"])
-    model = load(folder)
-    assert type(model.vision.model).__name__.startswith("CLIP") and "Qwen2" in type(model.language_model).__name__
-
-
-def test_the_example_of_a_task_gives_samples_that_are_learnt(plug, tiny, tmp_path):
-    plug(calm.tasks, "task.md", "mood")
-    stage = Stage.model_validate(yaml.safe_load(example("task.md", "a stage")))
-    path = tmp_path / "mine.yaml"
-    recipe = yaml.safe_load(example("encoder.md", "recipes/mine.yaml")) | {"stages": [stage.model_dump(mode="json")]}
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    overrides = [*tiny, "stages.moods.steps=1", "stages.moods.tasks.mood.batch=2", f"output={tmp_path / 'run'}"]
-    found: Recipe = load_recipe(path, overrides)
-    task = task_class("mood")(Context(found.data.root, tmp_path, calm.CalmConfig(image_size=56)))
-    sample = task.sample(0, np.random.default_rng(0))
-    assert sample.views is not None and sample.views.shape == (1, 56, 56, 3)
-    assert (sample.question, sample.answer) == ("What mood does this photo have?", "It has a mood of sadness.")
-    assert len(task.hashes()) <= len(task) and (train(path, overrides) / "calm.safetensors").is_file()
 
 
 @dataclass

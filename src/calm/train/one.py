@@ -41,8 +41,6 @@ from calm.train.validation import Validation, hold_out
 from calm.train.vocabulary import Vocabulary
 
 LOG = logging.getLogger(__name__)
-NETWORK = "one"
-"""``network:`` of the recipes that are read here."""
 TRAINED_ON = "trained_on.txt"
 """First eight hex digits of the SHA-256 of every photo that was learnt from, so that evaluations can refuse them."""
 
@@ -94,12 +92,6 @@ class OneRecipe(_Strict):
     save_every: float = Field(240.0, description="seconds between checkpoints")
     validate_every: int = Field(250, description="steps between validations on photos left out")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
-
-
-def is_one(path: str | Path) -> bool:
-    """Whether a recipe is of the one network."""
-    tree = yaml.safe_load(Path(path).read_text())
-    return isinstance(tree, dict) and tree.get("network") == NETWORK
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> OneRecipe:

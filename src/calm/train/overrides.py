@@ -1,4 +1,4 @@
-"""``key=value`` settings in place of a recipe's: dotted keys, values as YAML, list items by number or name."""
+"""``key=value`` on the command line: a change of one place in a recipe."""
 
 from __future__ import annotations
 
