@@ -269,15 +269,15 @@ def test_scores_of_people_are_compared(photos, capsys):
 
 
 def test_training_gets_recipe_and_overrides_and_says_where_the_model_is(tmp_path, monkeypatch, capsys):
-    from calm.train import run as training
+    from calm.train import one as training
 
     recipe = tmp_path / "recipe.yaml"
     recipe.touch()
     asked = []
     monkeypatch.setattr(training, "train", lambda *arguments: asked.append(arguments) or tmp_path / "out")
-    assert calm("train", recipe, "data.root=/photos", "seed=3") == 0
-    assert calm("train", recipe, "--init", recipe, "--judge", recipe) == 0
-    assert asked == [(recipe, ["data.root=/photos", "seed=3"], None, []), (recipe, [], recipe, [recipe])]
+    assert calm("train", recipe, "data.root=/photos", "init=mine") == 0
+    assert calm("train", recipe) == 0
+    assert asked == [(recipe, ["data.root=/photos", "init=mine"]), (recipe, [])]
     assert capsys.readouterr().out == f"{tmp_path / 'out'}\n" * 2
 
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
-from parts import SHAPE, write_parts
+from layouts import biq, corel
+from parts import write_parts
+from test_one_training import SHAPE
 from typer.testing import CliRunner
 
 from calm.cli.app import app
+from calm.data.record import dataset
 from calm.errors import ConfigError, DataError, UsageError
 from calm.eval.compare.rows.base import kind
 from calm.eval.compare.run import assemble, compare, write
 from calm.eval.compare.spec import load_comparison
-from calm.model.checkpoint import load_tokenizer
-from calm.readout import LEVELS, level, level_scores, read_numbers, written_scores
-from calm.train.run import new_model
+from calm.train import one
+from calm.train.vocabulary import Vocabulary
 
-TRAINED, TESTED = 40, 8
+TRAINED, TESTED = 160, 8
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -50,47 +52,59 @@ def write_para(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A comparison, and beside it the recipe of its network; maps of subjects are left out."""
     folder = tmp_path_factory.mktemp("compare")
-    write_para(folder / "data" / "para")
+    root = folder / "data"
+    write_para(root / "para")
+    biq(root / "biq")
+    corel(root / "corel5k")
+    rng = np.random.default_rng(0)
+    for path in [*root.rglob("*.jpeg"), *(root / "biq/Images").iterdir()]:
+        cv2.imwrite(str(path), cv2.resize(rng.integers(0, 255, (8, 10, 3), dtype=np.uint8), (120, 96)))
     vision, text = write_parts(folder / "parts")
-    lora = {"r": 2, "lora_alpha": 2, "target_modules": ["q_proj", "v_proj"]}
-    shape = {
-        key: value for key, value in SHAPE.items() if key not in ("measures", "statistics", "technique", "beliefs")
+    batch = {"rated": 2, "named": 1, "edited": 2}
+    stages = [
+        {"name": "align", "steps": 9, "read": False, "text": False, "rates": {"alignment": 1e-3}, "batch": batch},
+        {"name": "read", "steps": 9, "rates": {"answers": 1e-3, "language": 1e-3}, "batch": batch, "rows": 6},
+    ]
+    tree = {
+        "network": "one",
+        "name": "tiny",
+        "vision": vision,
+        "text": text,
+        "config": SHAPE,
+        "compile": False,
+        "data": {"root": "data", "cache": "features"},
+        "photos": {"rated": 1000, "named": 2, "edited": 2},
+        "stages": stages,
+        "output": str(folder / "nowhere"),
     }
-    lessons = {"sources": [{"name": "para", "native": False}]}
-    tasks = [{"name": "score", "batch": 4}, {"name": "edits", "batch": 2, "options": lessons}]
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tree))
     tree = {
         "name": "tiny",
         "title": "A tiny comparison",
         "main": "calm",
-        "source": "para",
-        "photos": 0,
-        "data": {"root": str(folder / "data"), "cache": str(folder / "cache")},
+        "data": {"root": str(root), "cache": str(folder / "cache")},
         "output": str(folder / "run"),
-        "model": {
-            "vision": vision,
-            "text": text,
-            "image_token": "<image>",
-            "config": shape | {"crops": 1, "notes": False, "text_lora": lora},
-        },
-        "stages": [
-            {"name": "align", "steps": 3, "learn": {"mfam": 1e-3, "heads": 1e-3}, "read": ["heads"], "tasks": tasks},
-            {"name": "speak", "steps": 2, "learn": {"language": 1e-3}, "read": ["language"], "tasks": tasks},
-        ],
+        "recipe": "tiny.yaml",
+        "settings": {"stages.align.steps": 20, "stages.read.steps": 1},
         "published": {"Somebody": ".9 / .9"},
         "rows": {
             "ridge": {"kind": "ridge", "title": "ridge"},
             "mlp": {"kind": "mlp", "title": "network", "seeds": 2},
             "emd": {"kind": "emd", "title": "distribution"},
-            "levels": {"kind": "stages", "title": "levels", "answer": "level", "config": {"thematic": False}},
-            "text": {"kind": "stages", "title": "text | plain", "answer": "text", "without": ["edits"]},
+            "plain": {"kind": "stages", "title": "no | edits", "without": ["edited"]},
+            "heads": {"kind": "stages", "title": "read at the heads", "read": "heads"},
             "calm": {"kind": "stages", "title": "CALM"},
         },
     }
     path = folder / "compare.yaml"
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one, "subjects", lambda photos: {})
+        patch.setattr(one, "build_vocabulary", lambda known: Vocabulary(["city", "mountain", "sky"]))
+        yield path
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +112,12 @@ def figures(recipe: Path) -> dict:
     return compare(recipe, resamples=50)
 
 
-def test_every_kind_of_row_learns_and_is_measured_on_the_same_photos(figures):
-    assert figures["photos"] == {"train": 36, "validation": 4, "test": TESTED} and not figures["official"]
-    assert list(figures["rows"]) == ["ridge", "mlp", "emd", "levels", "text", "calm"] and figures["missing"] == []
+def test_every_kind_of_row_learns_and_is_measured_on_the_same_photos(recipe, figures):
+    photos = figures["photos"]
+    learnt = [each for each in dataset("para").records(recipe.parent / "data/para") if each.split == "train"]
+    assert photos["train"] + photos["validation"] == len(learnt) and photos["validation"] and photos["test"] == TESTED
+    assert list(figures["rows"]) == ["ridge", "mlp", "emd", "plain", "heads", "calm"] and figures["missing"] == []
+    assert not figures["official"]
     assert figures["rows"]["ridge"]["srcc"] > 0.7, "brightness is easily read from the features"
     for name, row in figures["rows"].items():
         said = row["run"]["runs"][0]["predicted"]
@@ -109,12 +126,26 @@ def test_every_kind_of_row_learns_and_is_measured_on_the_same_photos(figures):
         assert low <= row["rmse"] <= high or len(row["run"]["runs"]) > 1
         assert ("gain" in row) == (name != "calm")
     assert len(figures["rows"]["mlp"]["seeds"]["srcc"]) == 2 and len(figures["rows"]["mlp"]["run"]["runs"]) == 2
-    assert all(1 <= value <= 10 for name in ("levels", "text", "calm") for value in said_by(figures, name))
-    assert figures["rows"]["calm"]["run"]["runs"][0]["curve"][-1]["step"] == 5
+    assert all(1 <= value <= 10 for name in ("plain", "heads", "calm") for value in said_by(figures, name))
 
 
 def said_by(figures: dict, name: str) -> list[float]:
     return figures["rows"][name]["run"]["runs"][0]["predicted"]
+
+
+def test_rows_train_what_they_say(figures, recipe):
+    trained = {
+        path.parent: yaml.safe_load(path.read_text()) for path in (recipe.parent / "run/trained").rglob("*.yaml")
+    }
+    assert len(trained) == 2, "a score read elsewhere is of the same network"
+    for folder, tree in trained.items():
+        kinds = {"rated", "named"} | ({"edited"} if "no | edits" not in tree["name"] else set())
+        assert set(tree["photos"]) == kinds and all(set(stage["batch"]) == kinds for stage in tree["stages"])
+        assert [stage["steps"] for stage in tree["stages"]] == [20, 1] and (folder / "trained_on.txt").is_file()
+    assert said_by(figures, "heads") != said_by(figures, "calm")
+    run = figures["rows"]["calm"]["run"]["runs"][0]
+    assert run["chosen"]["heads_srcc"] == pytest.approx(figures["rows"]["heads"]["srcc"])
+    assert run["curve"][-1]["step"] == 20 and run["curve"][-1]["aux_score"] > 0
 
 
 def test_a_finished_row_is_kept_and_a_changed_one_runs_again(recipe, figures, capsys):
@@ -122,12 +153,20 @@ def test_a_finished_row_is_kept_and_a_changed_one_runs_again(recipe, figures, ca
     assert again == figures and "ridge" not in capsys.readouterr().err
     compare(recipe, ["rows.ridge.title=other words"], rows=["ridge"], resamples=10)
     assert "ridge" not in capsys.readouterr().err, "words change no figure"
-    changed = load_comparison(recipe, ["rows.calm.config.low_queries=0"])
-    assert changed.fingerprint("calm") != load_comparison(recipe).fingerprint("calm")
-    assert changed.fingerprint("text") == load_comparison(recipe).fingerprint("text")
-    steps = load_comparison(recipe, ["stages.speak.steps=9"])
-    assert steps.fingerprint("calm") != load_comparison(recipe).fingerprint("calm")
-    assert steps.fingerprint("ridge") == load_comparison(recipe).fingerprint("ridge"), "a ridge has no stages"
+    whole = load_comparison(recipe)
+    changed = load_comparison(recipe, ["rows.calm.settings={config.thematic_grid: 3}"])
+    assert changed.fingerprint("calm") != whole.fingerprint("calm")
+    assert changed.fingerprint("plain") == whole.fingerprint("plain")
+    steps = load_comparison(recipe, ["settings={stages.align.steps: 3}"])
+    assert steps.fingerprint("calm") != whole.fingerprint("calm")
+    assert steps.fingerprint("ridge") == whole.fingerprint("ridge"), "a ridge has no stages"
+    moved = load_comparison(recipe, ["data.root=elsewhere", "output=elsewhere"])
+    assert moved.fingerprint("calm") == whole.fingerprint("calm"), "where files lie changes no figure"
+
+
+def test_seeds_differ_in_every_stage(recipe):
+    spec = load_comparison(recipe)
+    assert [stage["seed"] for stage in spec.tree(spec.rows["calm"], 2)["stages"]] == [201, 201]
 
 
 def test_results_carry_finished_rows_to_another_folder(recipe, figures, tmp_path):
@@ -157,7 +196,7 @@ def test_the_command_writes_figures_tables_and_a_page(recipe, figures, tmp_path)
     assert said.exit_code == 0, said.stderr
     assert json.loads(output.read_text())["rows"].keys() == figures["rows"].keys()
     text = output.with_suffix(".md").read_text()
-    assert "| calm | CALM |" in text and "text / plain" in text and "as published" in text
+    assert "| calm | CALM |" in text and "no / edits" in text and "as published" in text
     page = output.with_suffix(".html").read_text()
     assert page.count("data:image/png") >= 5 and "data:image/jpeg" in page and "http" not in page
     assert "data:image/jpeg" not in said.stdout and not list(output.parent.glob("*.part"))
@@ -178,37 +217,11 @@ def test_what_cannot_be_compared_is_refused(recipe, tmp_path):
 
 def test_the_shipped_comparison_is_valid():
     spec = load_comparison(RECIPES / "compare-para.yaml")
-    wanted = {"nima", "ridge", "mlp", "emd", "projector", "levels", "text", "calm"}
-    assert wanted <= set(spec.rows) and all(kind(row.kind) for row in spec.rows.values())
-    assert len([name for name in spec.rows if name.startswith("calm-no-")]) == 5
-
-
-def test_levels_are_fifths_of_the_scale():
-    assert [level(score) for score in (1, 2.79, 2.81, 5.5, 9.9, 10)] == [
-        "bad",
-        "bad",
-        "poor",
-        "fair",
-        "excellent",
-        "excellent",
-    ]
-    assert len(LEVELS) == 5
-
-
-def test_scores_from_levels_and_from_written_text(recipe):
-    spec = load_comparison(recipe)
-    model, chat = new_model(spec.model, 0)
-    model.eval()
-    torch.manual_seed(0)
-    visual = torch.randn(3, model.config.visual_tokens, model.config.text_config.hidden_size)
-    with torch.inference_mode():
-        assert all(1.9 <= value <= 9.1 for value in level_scores(model, chat, visual).tolist())
-        assert all(1 <= value <= 10 for value in written_scores(model, chat, visual).tolist())
-    said = read_numbers(["7.25 or so", " 3", "good", "99", "0.5"])
-    assert said == [7.25, 3.0, 5.5, 10.0, 1.0]
-
-
-def test_the_tokenizer_tells_levels_apart_by_their_first_token(recipe):
-    tokenizer = load_tokenizer(load_comparison(recipe).model.text)
-    first = [tokenizer(word, add_special_tokens=False).input_ids[0] for word in LEVELS]
-    assert len(set(first)) == len(LEVELS)
+    assert all(kind(row.kind) for row in spec.rows.values())
+    assert len([name for name in spec.rows if name.startswith("calm-no-")]) == 7
+    whole = spec.network().model_dump()
+    for row in spec.rows.values():
+        row.settings = {key: value for key, value in row.settings.items() if key != "packed"}
+        changed = spec.network(row).model_dump()
+        assert (changed == whole) == (row.settings == {} and row.without == []), row.title
+    assert spec.fingerprint("calm") != spec.fingerprint("calm-unpacked")

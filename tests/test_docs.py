@@ -22,23 +22,17 @@ import pytest
 import typer
 import yaml
 from doubles import BrightModel
-from layouts import para, photo, table
-from parts import LAYERS, write_parts
+from layouts import photo, table
 from typer.testing import CliRunner
 
 import calm
 import calm.data.datasets
 import calm.eval.compare.rows
-import calm.tasks
 from calm.cli.app import app
 from calm.data.record import dataset, datasets
 from calm.eval.compare.rows.base import Place, kind
 from calm.eval.compare.spec import Row
-from calm.model.checkpoint import configure, load
 from calm.output import open_sink
-from calm.tasks.base import Context, task_class
-from calm.train.recipe import Recipe, Stage, load_recipe
-from calm.train.run import train
 from calm.types import Row as RowOf
 
 ROOT = Path(__file__).parents[1]
@@ -284,46 +278,6 @@ def test_the_example_of_a_data_set_is_read_and_checked(plug, tmp_path):
     assert said.exit_code != 0
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Overrides that make a recipe small: the same classes with few and narrow layers, and a few photos."""
-    folder = tmp_path_factory.mktemp("tiny")
-    vision, text = write_parts(folder / "parts", "clip", "qwen")
-    para(folder / "data" / "para")
-    small = {"image_size": 56, "qformer_heads": 2, "qformer_hidden": 16, "thematic_grid": 2} | LAYERS
-    small |= {f"{level}_queries": 2 for level in ("low", "middle", "high")} | {"qformer_layers": 1, "head_hidden": 8}
-    given = [f"model.config.{name}={value}" for name, value in small.items()]
-    given += [f"model.vision={vision}", f"model.text={text}", "model.image_token=<image>"]
-    return [*given, f"data.root={folder / 'data'}", f"data.cache={folder / 'cache'}"]
-
-
-def test_the_example_of_an_encoder_fits_and_learns(tiny, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(example("encoder.md", "recipes/mine.yaml"), encoding="utf-8")
-    spec = load_recipe(path).model
-    config = configure(spec.vision, spec.text, shelf=ROOT / "recipes" / "parts", image_token_id=0, **spec.config)
-    assert (config.vision_config.image_size, config.vision_config.num_hidden_layers) == (config.image_size, 24)
-    short = [f"stages.{name}.{key}" for name in ("align", "speak") for key in ("steps=1", "tasks.score.batch=2")]
-    folder = train(path, [*tiny, *short, f"output={tmp_path / 'run'}"])
-    model = load(folder)
-    assert type(model.vision.model).__name__.startswith("CLIP") and "Qwen2" in type(model.language_model).__name__
-
-
-def test_the_example_of_a_task_gives_samples_that_are_learnt(plug, tiny, tmp_path):
-    plug(calm.tasks, "task.md", "mood")
-    stage = Stage.model_validate(yaml.safe_load(example("task.md", "a stage")))
-    path = tmp_path / "mine.yaml"
-    recipe = yaml.safe_load(example("encoder.md", "recipes/mine.yaml")) | {"stages": [stage.model_dump(mode="json")]}
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    overrides = [*tiny, "stages.moods.steps=1", "stages.moods.tasks.mood.batch=2", f"output={tmp_path / 'run'}"]
-    found: Recipe = load_recipe(path, overrides)
-    task = task_class("mood")(Context(found.data.root, tmp_path, calm.CalmConfig(image_size=56)))
-    sample = task.sample(0, np.random.default_rng(0))
-    assert sample.views is not None and sample.views.shape == (1, 56, 56, 3)
-    assert (sample.question, sample.answer) == ("What mood does this photo have?", "It has a mood of sadness.")
-    assert len(task.hashes()) <= len(task) and (train(path, overrides) / "calm.safetensors").is_file()
-
-
 @dataclass
 class Part:
     """Photos of one split whose features tell their scores."""
@@ -331,7 +285,7 @@ class Part:
     given: np.ndarray
 
     @property
-    def pooled(self) -> np.ndarray:
+    def features(self) -> np.ndarray:
         return np.stack([self.given, 10 - self.given], axis=1).astype(np.float32)
 
 
@@ -344,12 +298,12 @@ class Photos:
     test: Part
 
 
-def test_the_example_of_a_row_predicts_the_test_photos(plug, tmp_path):
+def test_the_example_of_a_row_predicts_the_test_photos(plug):
     plug(calm.eval.compare.rows, "row.md", "neighbours")
     [(name, fields)] = yaml.safe_load(example("row.md", "a row")).items()
     row = Row.model_validate(fields)
     given = np.random.default_rng(0).uniform(1, 10, 90)
-    place = Place(None, Photos(Part(given[:60]), Part(given[60:75]), Part(given[75:])), tmp_path)  # type: ignore[arg-type]
+    place = Place(None, Photos(Part(given[:60]), Part(given[60:75]), Part(given[75:])))  # type: ignore[arg-type]
     found = kind(row.kind)(place, row, 0)
     assert name == row.kind and found.chosen["neighbours"] in (1, 3, 10, 30)
     assert found.predicted.shape == (15,) and np.corrcoef(found.predicted, given[75:])[0, 1] > 0.7

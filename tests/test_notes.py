@@ -14,9 +14,6 @@ from calm.data.measure import MEASURE_NAMES
 from calm.errors import ConfigError
 from calm.model.configuration import CalmConfig
 from calm.model.heads import HEADS, AuxiliaryHeads
-from calm.tasks.comment import exchange
-from calm.train.losses import head_losses
-from calm.types import CLASSES
 from calm.words.compose import compose
 from calm.words.content import read_content
 from calm.words.facts import Facts
@@ -70,13 +67,6 @@ def test_notes_hold_what_the_comment_says() -> None:
         assert one.key.replace(":", " ").replace("_", " ") in text
     assert claims(said.text) <= {one.key for one in said.observations} | set(said.opened)
     assert noted("Why?", facts, said) == f"{text}\nWhy?"
-
-
-def test_an_exchange_has_notes_or_none() -> None:
-    facts = photo(120)
-    with_notes, answer = exchange(facts, np.random.default_rng(0))
-    without, same = exchange(facts, np.random.default_rng(0), with_notes=False)
-    assert answer == same and with_notes.endswith(f"\n{without}") and with_notes.startswith("Notes: ")
 
 
 def test_prompts_are_kept_and_not_without_end() -> None:
@@ -146,12 +136,3 @@ def test_content_may_be_read_from_branches_of_its_own() -> None:
         name for name in HEADS if name not in ("edits", "amounts") and not torch.equal(plain[name], changed[name])
     ] == ["content"]
     assert config.opinion_branches == ["statistics", "thematic"]
-
-
-def test_things_that_nobody_told_of_are_not_learnt() -> None:
-    logits = torch.zeros(2, len(NAMES), requires_grad=True)
-    target = torch.tensor([told("Gordon setter"), told("")])
-    loss = head_losses({"content": logits, "edits": torch.zeros(2, len(CLASSES) + 1)}, {"content": target})["content"]
-    loss.backward()
-    known = target.isfinite()
-    assert loss.isfinite() and (logits.grad[~known] == 0).all() and (logits.grad[known] != 0).all()

@@ -341,11 +341,9 @@ def test_a_trained_network_is_the_same_from_its_folder(tmp_path: Path) -> None:
 def test_the_recipe_names_parts_that_there_are() -> None:
     """Every part that a stage of the shipped recipe trains exists, and the shares name known sets."""
     from calm.train.knowledge import FOLDERS
-    from calm.train.one import is_one, load_recipe
+    from calm.train.one import load_recipe
 
-    path = Path(__file__).parents[1] / "recipes/one-network.yaml"
-    assert is_one(path)
-    recipe = load_recipe(path, ["data.root=/somewhere"])
+    recipe = load_recipe(Path(__file__).parents[1] / "recipes/one-network.yaml", ["data.root=/somewhere"])
     model, _ = tiny()
     for stage in recipe.stages:
         assert all(model.trained_parameters([part]) for part in stage.rates)

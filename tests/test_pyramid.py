@@ -9,28 +9,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from parts import SHAPE, write_parts, write_pyramid
 from safetensors.torch import load_file
-from scipy import stats
 from test_judge import photo, photos
-from test_train import recipe, write_data
 from transformers import MobileNetV1Model, ResNetConfig, ResNetModel
 
-from calm.data.views import normalise
 from calm.errors import ConfigError, WeightsError
 from calm.model.checkpoint import TRAINED, build, load, load_tokenizer, save_trained, trained_state
-from calm.model.pyramid import PYRAMID, SAYS
+from calm.model.pyramid import PYRAMID, SAYS, save_pyramid
 from calm.model.semantics import MEAN, SPREAD, Semantics
 from calm.model.weights import NIMA, folder_sha256, packaged_dir
 from calm.predictor import Predictor
 from calm.readout import SCORES
-from calm.tasks.base import Context
-from calm.tasks.photos import read_whole
-from calm.tasks.score import ScoreTask
-from calm.train.recipe import load_recipe
-from calm.train.run import new_model, train
-from calm.train.validate import Validator
 
 
 @pytest.fixture(scope="module")
@@ -166,63 +156,6 @@ def test_eight_bits_keep_what_it_says(parts, tmp_path, monkeypatch):
     assert sizes[1] < sizes[0]
 
 
-def stage(**more) -> dict:
-    score = {"name": "score", "batch": 4, "options": {"looks": ["frame", "mirrored"]}}
-    return {"name": "pyramid", "steps": 2, "learn": {"pyramid": 1e-3}, "read": ["pyramid"], "tasks": [score]} | more
-
-
-@pytest.fixture(scope="module")
-def tree(parts, tmp_path_factory) -> dict:
-    """A recipe of this stage alone."""
-    folder = tmp_path_factory.mktemp("train")
-    write_data(folder / "data")
-    tree = yaml.safe_load(recipe(folder).read_text())
-    tree["model"]["pyramid"] = parts[2]
-    tree["model"]["config"]["pyramid_frozen"] = 3
-    return tree | {"stages": [stage()]}
-
-
-def run(tree: dict, folder: Path) -> Path:
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(tree | {"output": str(folder / "run")}))
-    return train(folder / "recipe.yaml")
-
-
-def test_only_the_later_convolutions_learn(tree, parts, tmp_path):
-    before = tree | {"stages": [stage(steps=0)]}
-    for name in ("before", "after"):
-        (tmp_path / name).mkdir()
-    old, new = (load_file(run(each, tmp_path / n) / TRAINED) for n, each in (("before", before), ("after", tree)))
-    changed = {name for name in new if not torch.equal(old[name], new[name])}
-    assert changed and all(name.startswith("pyramid.") for name in changed)
-    still = {f"pyramid.model.{n}" for n in ("conv_stem", "layer.0", "layer.1")}
-    assert not {name for name in changed if name.rsplit(".convolution", 1)[0] in still}
-    assert "pyramid.model.layer.2.convolution.weight" in changed
-    rows = (tmp_path / "after" / "run" / "metrics.jsonl").read_text().splitlines()
-    assert {"score/score", "score/correlation"} <= set(json.loads(rows[-1]))
-
-
-def test_validation_measures_the_pyramid(tree, tmp_path):
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
-    spec = load_recipe(tmp_path / "recipe.yaml")
-    model, chat = new_model(spec.model, spec.seed)
-    context = Context(spec.data.root, spec.data.cache, model.config, tmp_path)
-    validator, task = Validator(context, chat), ScoreTask(context)
-    model.eval()
-    figures = validator._measure(model, "score", validator._draw(task), spec.stages[0])
-    frames = np.stack([read_whole(photo.record.path, model.config.image_size) for photo in task.photos])
-    with torch.inference_mode():
-        said = model.pyramid(normalise(frames, model.config.image_mean, model.config.image_std))["score"].softmax(dim=1)
-    wanted = stats.pearsonr(said @ SCORES, [photo.score for photo in task.photos]).statistic
-    assert figures["validation/pyramid-plcc"] == pytest.approx(wanted, abs=0.05)  # it may measure in bfloat16
-    assert set(figures) == {"validation/pyramid-plcc", "validation/pyramid-srcc"}
-
-
-def test_a_pyramid_reads_pixels(tree, tmp_path):
-    cached = stage(tasks=[{"name": "score", "batch": 4, "options": {"cached": "finished"}}])
-    with pytest.raises(ConfigError, match="without cached"):
-        run(tree | {"stages": [cached]}, tmp_path)
-
-
 def test_a_trained_folder_brings_its_own_weights(parts, tmp_path):
     """The packaged network that it began with is not asked for again."""
     folder = write_model(tmp_path / "model", parts, 0.5)
@@ -232,12 +165,13 @@ def test_a_trained_folder_brings_its_own_weights(parts, tmp_path):
     assert all(torch.equal(state[name], value) for name, value in load_file(folder / TRAINED).items())
 
 
-def test_a_pyramid_of_another_run_joins_a_model(tree, parts, tmp_path):
-    """A run of pyramids alone leaves a file; in another model's folder it takes its share from all others."""
-    alone = tree | {"model": tree["model"] | {"config": tree["model"]["config"] | {"pyramid_share": 0.5}}}
-    (tmp_path / "run").mkdir()
-    trained = run(alone, tmp_path / "run")
-    left = trained.parent / PYRAMID
+def test_a_pyramid_of_another_model_joins_a_model(parts, tmp_path):
+    """A pyramid alone is a file; in another model's folder it takes its share from all others."""
+    other, trained, left = model_of(parts, pyramid_share=0.5), tmp_path / "other", tmp_path / PYRAMID
+    with torch.no_grad():
+        other.pyramid.model.layer[2].convolution.weight.mul_(1.2)
+    save_trained(other, trained, load_tokenizer(parts[1]))
+    save_pyramid(other, left)
     seen, folder = photos(), write_model(tmp_path / "model", parts, 0.25)
 
     def score() -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Annotated
 import typer
 
 from calm.cli.options import Formatted, Quiet, Verbose
-from calm.cli.plan import Gpus, Planned, Rate, Room, show
 from calm.cli.running import Talk
 from calm.output import CsvWriter, JsonlWriter
 
@@ -24,52 +22,17 @@ def train(
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="Settings in place of the recipe's, such as data.root=DIR."),
     ] = None,
-    init: Annotated[
-        Path | None,
-        typer.Option(
-            "--init",
-            metavar="FILE",
-            help="Trained tensors to begin with, the calm.safetensors of a model of this configuration.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
-    judge: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--judge",
-            metavar="FILE",
-            help="The calm.safetensors of another run, to judge scores beside this one; of several, their mean.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
-    plan: Planned = False,
-    gpus: Gpus = 1,
-    flops: Rate = 125.0,
-    memory: Room = 80.0,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe.
 
-    A run that was interrupted goes on where it stopped. Several processes share the work where Accelerate starts them:
-    accelerate launch --config_file recipes/accelerate/ddp.yaml -m calm.cli train RECIPE
+    A run that was interrupted goes on where it stopped.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    if plan:
-        show(recipe, list(overrides or []), gpus, flops, memory)
-        return
-    from calm.train.one import is_one
-    from calm.train.one import train as run_one
-    from calm.train.run import train as run
+    from calm.train.one import train as run
 
-    settings = list(overrides or [])
-    folder = run_one(recipe, settings) if is_one(recipe) else run(recipe, settings, init, judge or [])
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one talks
-        typer.echo(folder)
+    typer.echo(run(recipe, overrides or []))
 
 
 def models(

@@ -245,10 +245,7 @@ def look(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write down what a model sees on photos, rated or not.
-
-    A reader of examples is taught from such files: see recipes/calm-small-people.yaml.
-    """
+    """Write down what a model sees on photos, rated or not."""
     talk = Talk(verbose, quiet)
     photos = _draw_photos(paths, limit, output)
     predictor = _open(model, device, talk)

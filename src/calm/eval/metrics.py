@@ -198,21 +198,6 @@ def ranks_of(probabilities: ArrayLike, labels: Sequence[int] | np.ndarray) -> np
     return (table >= own).sum(1) - 1
 
 
-def top_k_accuracy(probabilities: ArrayLike, labels: Sequence[int] | np.ndarray, k: int = 1) -> float:
-    """Share of rows with the right class among the first ``k``, 0–1. Ties count against the predictor."""
-    if k < 1:
-        raise DataError(f"expected k of at least 1, found {k}")
-    return float(np.mean(ranks_of(probabilities, labels) < k))
-
-
-def per_class_recall(
-    probabilities: ArrayLike, labels: Sequence[int] | np.ndarray, classes: Sequence[str], k: int = 1
-) -> dict[str, float]:
-    """Share of each class's rows with that class among the first ``k``; ``nan`` for a class without rows."""
-    hit, right = ranks_of(probabilities, labels) < k, np.asarray(labels)
-    return {name: float(hit[right == i].mean()) if (right == i).any() else math.nan for i, name in enumerate(classes)}
-
-
 def threshold_for_false_alarms(untouched: ArrayLike, rate: float) -> float:
     """The lowest threshold that at most a share ``rate`` of ``untouched`` alarm scores exceed (strictly).
 

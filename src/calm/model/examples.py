@@ -257,8 +257,7 @@ def load_reader(path: str | Path, text_source: str, chat: Chat, token_rms: float
         photos = json.loads(facts["photos"])
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"expected a reader of examples at {path} that fits {text_source}, found: {error}; train one with a recipe "
-            "such as recipes/calm-small-people.yaml"
+            f"expected a reader of examples at {path} that fits {text_source}, found: {error}; fetch the model anew"
         ) from error
     merge_lora(language_model)
     whole.eval().requires_grad_(False)

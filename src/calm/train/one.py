@@ -35,14 +35,12 @@ from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
 from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
 from calm.train.observing import ATTRIBUTE_WORDS
-from calm.train.recipe import assign
+from calm.train.overrides import assign
 from calm.train.trainer import Stage, Trainer
 from calm.train.validation import Validation, hold_out
 from calm.train.vocabulary import Vocabulary
 
 LOG = logging.getLogger(__name__)
-NETWORK = "one"
-"""``network:`` of the recipes that are read here."""
 TRAINED_ON = "trained_on.txt"
 """First eight hex digits of the SHA-256 of every photo that was learnt from, so that evaluations can refuse them."""
 
@@ -95,12 +93,6 @@ class OneRecipe(_Strict):
     validate_every: int = Field(250, description="steps between validations on photos left out")
     packed: bool = Field(True, description="all exchanges about a photo behind its visual tokens, which stand once")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
-
-
-def is_one(path: str | Path) -> bool:
-    """Whether a recipe is of the one network."""
-    tree = yaml.safe_load(Path(path).read_text())
-    return isinstance(tree, dict) and tree.get("network") == NETWORK
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> OneRecipe:

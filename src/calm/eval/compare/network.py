@@ -37,7 +37,7 @@ def fit(
     Returns:
         What was found, and the outputs for the test photos.
     """
-    train, validation, test = (torch.from_numpy(part).float() for part in read(place, row))
+    train, validation, test = (torch.from_numpy(part).float() for part in read(place))
     torch.manual_seed(seed)
     network = nn.Sequential(
         nn.Linear(train.shape[1], HIDDEN), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, outputs)

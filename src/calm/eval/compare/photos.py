@@ -1,25 +1,65 @@
-"""The photos of a comparison and what the frozen encoder says of them: the same for every row."""
+"""The photos of a comparison, and what the frozen encoder gives of them: the same for every row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calm.data.sample import Batch, collate
+from calm.data.hashes import hash_files
+from calm.data.record import Record, dataset
+from calm.errors import DataError
 from calm.eval.compare.spec import Comparison
 from calm.eval.gather import batches, progress
-from calm.model.heads import HEADS
-from calm.tasks.base import Context
-from calm.tasks.score import ScoreTask, targets
+from calm.train.examples import Known, Shot, spread_mean
+from calm.train.knowledge import FOLDERS, gather, read_soft
+from calm.train.observing import ATTRIBUTE_WORDS
+from calm.train.one import OneRecipe, choose
+from calm.train.validation import hold_out
 
-if TYPE_CHECKING:
-    from calm.model.modeling import CalmForConditionalGeneration
+BATCH = 32
 
-BATCH = 64
+
+@dataclass
+class Encoder:
+    """The encoder of a recipe as it is before training."""
+
+    recipe: OneRecipe
+
+    def features(self, paths: Sequence[str]) -> np.ndarray:
+        """(n, 3 · layers · width) float32: class token, mean and spread of the patches of every layer that the network
+        reads, from whole frames. Kept in the recipe's cache folder.
+        """
+        facts = [self.recipe.vision, self.recipe.config, list(paths)]
+        digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+        path = self.recipe.data.cache / f"whole-{digest}.npy"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_suffix(".part.npy")
+            np.save(scratch, self._encode(paths))
+            scratch.replace(path)
+        return np.load(path).astype(np.float32)
+
+    def _encode(self, paths: Sequence[str]) -> np.ndarray:
+        import torch
+
+        from calm.data.images import load_photo
+        from calm.inference.processing import look
+        from calm.model.alignment import summarise
+        from calm.model.storage import build
+
+        words = {"attribute_words": list(ATTRIBUTE_WORDS)}
+        model, _ = build(self.recipe.vision, self.recipe.text, **words | self.recipe.config)
+        backbone, found = model.eval().backbone, []
+        with torch.inference_mode():
+            for part in progress(list(batches(paths, BATCH)), "encoding"):
+                frames = look([load_photo(each).pixels for each in part], model.config, detail=False)["frames"]
+                found.append(summarise(backbone(frames, model.config.layers)).half().numpy())
+        return np.concatenate(found)
 
 
 @dataclass
@@ -27,74 +67,39 @@ class Part:
     """The photos of one split.
 
     Attributes:
-        task: gives their features.
+        paths: of their files.
+        given: (n,) mean scores by people, 1–10.
+        encoder: of :attr:`features`.
+        records: what is known of each, with its SHA-256; of test photos only.
     """
 
-    task: ScoreTask
+    paths: list[str]
+    given: np.ndarray
+    encoder: Encoder
+    records: list[Record] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.task)
+        return len(self.paths)
 
     @property
     def hashes(self) -> list[str]:
-        """SHA-256 of each photo's file."""
-        return [photo.sha256 for photo in self.task.photos]
+        """First eight hex digits of each file's SHA-256."""
+        return [str(record.sha256)[:8] for record in self.records]
 
     @property
-    def paths(self) -> list[str]:
-        """File of each photo."""
-        return [photo.record.path for photo in self.task.photos]
-
-    @property
-    def given(self) -> np.ndarray:
-        """(n,) mean scores by people, 1–10."""
-        return np.array([photo.score for photo in self.task.photos])
+    def digest(self) -> str:
+        """Twelve hex digits that name these photos in their order."""
+        return hashlib.sha256("".join(self.hashes).encode()).hexdigest()[:12]
 
     @property
     def wanted(self) -> np.ndarray:
-        """(n, 10) the same as the soft distributions that models learn."""
-        return np.stack([targets(photo)["score"] for photo in self.task.photos])
-
-    def batches(self, label: str, size: int = BATCH) -> Iterator[Batch]:
-        """The photos' features in order, with progress."""
-        places = list(batches(range(len(self)), size))
-        for part in progress(places, label):
-            yield collate([self.task.sample(i, np.random.default_rng(0)) for i in part], HEADS)
+        """(n, 10) the scores as the soft distributions that networks learn."""
+        return np.array([spread_mean(score) for score in self.given])
 
     @cached_property
-    def pooled(self) -> np.ndarray:
-        """(n, 3 · layers · width) float32: summary token, mean and spread of the patches of every layer."""
-        from calm.model.mfam import summarise
-
-        found = [
-            summarise(batch.features.float()).numpy() for batch in self.batches("pooling") if batch.features is not None
-        ]
-        return np.concatenate(found)
-
-    @cached_property
-    def nima(self) -> tuple[np.ndarray, np.ndarray]:
-        """What idealo's NIMA says: pooled features (n, 1024), and its own distributions (n, 10)."""
-        import torch
-        from transformers import AutoConfig
-
-        from calm.data.views import normalise
-        from calm.model.checkpoint import source_dir
-        from calm.model.configuration import CalmConfig
-        from calm.model.pyramid import Pyramid
-        from calm.tasks.photos import read_whole
-
-        source = source_dir("packaged:nima")
-        config = CalmConfig(pyramid_config=AutoConfig.from_pretrained(source))
-        pyramid = Pyramid(config)
-        pyramid.begin(source)
-        pyramid.eval()
-        features, said = [], []
-        for paths in progress(list(batches(self.paths, 32)), "NIMA"):
-            frames = normalise(np.stack([read_whole(path) for path in paths]), config.image_mean, config.image_std)
-            with torch.inference_mode():
-                features.append(pyramid.pooled(frames))
-                said.append(pyramid.out["score"](features[-1]).softmax(dim=1))
-        return torch.cat(features).numpy(), torch.cat(said).numpy()
+    def features(self) -> np.ndarray:
+        """See :meth:`Encoder.features`; encoded when a row first asks for them."""
+        return self.encoder.features(self.paths)
 
 
 @dataclass
@@ -106,16 +111,40 @@ class Photos:
     test: Part
 
     @classmethod
-    def gather(cls, spec: Comparison, model: CalmForConditionalGeneration, context: Context) -> Photos:
-        """Find the photos, and encode those that are not in the cache yet.
-
-        ``model``: any whose encoder is frozen and is that of the comparison.
+    def gather(cls, spec: Comparison) -> Photos:
+        """Find the photos: those that people rated among what a network of the comparison learns from and leaves out,
+        and the test. Raises :class:`DataError` where there are none.
         """
-        from calm.train.run import prepared
+        recipe = spec.network()
+        encoder = Encoder(recipe)
+        known = gather(recipe.data.root, "train", read_soft(recipe.data.soft) if recipe.data.soft else None)
+        rated = [each for each in choose(recipe, known).get("rated", []) if each.source == spec.source]
+        shots = [Shot(photo, None, None, {}, "rated") for photo in rated if photo.score is not None]
+        learnt, held = hold_out({"rated": shots}, recipe.data.root)
 
-        def part(split: str, limit: int) -> Part:
-            task = ScoreTask(context, spec.source, "finished", split=split, limit=limit, drawn=True)
-            task.prepare(model, lambda done, total: prepared(f"features of {split}", done, total))
-            return Part(task)
+        def part(found: Sequence[Shot]) -> Part:
+            photos: list[Known] = [shot.photo for shot in found]
+            return Part([each.path for each in photos], np.array([each.score for each in photos], float), encoder)
 
-        return cls(part("train", spec.photos), part("validation", 0), part("test", spec.tested))
+        test = tested(spec)[: spec.tested or None]
+        photos = cls(
+            part(learnt["rated"]),
+            part(held["rated"]),
+            Part([each.path for each in test], np.array([each.score for each in test], float), encoder, test),
+        )
+        for name in ("train", "validation", "test"):
+            if not len(getattr(photos, name)):
+                raise DataError(
+                    f"expected rated photos of {spec.source} for {name}, found none below {recipe.data.root}; "
+                    "see docs/datasets.md, or raise `photos.rated`"
+                )
+        return photos
+
+
+def tested(spec: Comparison) -> list[Record]:
+    """Rated test photos with their SHA-256; drawn by it where not all are tested."""
+    root = spec.data.root / FOLDERS.get(spec.source, spec.source)
+    records = [record for record in dataset(spec.source).records(root, "test") if record.score is not None]
+    hashes = hash_files([record.path for record in records], label=str(root))
+    found = [replace(record, sha256=hashes[record.path]) for record in records]
+    return sorted(found, key=lambda record: str(record.sha256)) if spec.tested else found

@@ -37,9 +37,9 @@ def draw(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
         _grid(said, lambda axes, each: _calibration(axes, each, given)),
     )
     curves = {name: row["run"]["runs"][0]["curve"] for name, row in rows.items()}
-    trained = {name: curve for name, curve in curves.items() if any("score/spoken" in point for point in curve)}
+    trained = {name: curve for name, curve in curves.items() if any("score" in point for point in curve)}
     if trained:
-        yield "Training: loss of the spoken score", _curves(trained, "score/spoken")
+        yield "Training: loss of the score that the language model gives", _curves(trained, "score")
 
 
 def _figure(width: float, height: float) -> Figure:

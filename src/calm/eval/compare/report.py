@@ -77,14 +77,14 @@ def facts(figures: Mapping[str, Any]) -> list[str]:
     photos = figures["photos"]
     stages = []
     for stage in figures["stages"]:
-        tasks = " and ".join(f"{count} {task}" for task, count in stage["tasks"].items())
-        stages.append(f"{stage['name']}: {stage['steps']} steps of {tasks}")
+        kinds = " and ".join(f"{count} {kind}" for kind, count in stage["batch"].items())
+        stages.append(f"{stage['name']}: {stage['steps']} steps of {kinds} photos")
     kind = "the official test" if figures["official"] else "part of the test, which is not official"
     found = [
         f"Measured on {photos.get('test', 0)} photos of {figures['source']} ({kind}), once for each row. Learnt from "
-        f"{photos.get('train', 0)} of its training photos, drawn by their hash; what is chosen (a penalty, an epoch) "
-        f"is chosen on {photos.get('validation', 0)} others.",
-        f"Rows that are trained by stages share this budget: {'; '.join(stages)}.",
+        f"{photos.get('train', 0)} of its training photos; what is chosen (a penalty, an epoch) is chosen on "
+        f"{photos.get('validation', 0)} others.",
+        f"Networks share this budget, and what else the recipe learns from: {'; '.join(stages)}.",
         "Intervals: percentiles of 1,000 bootstrap draws of the photos; differences and their p: paired bootstrap on "
         "the same draws.",
     ]

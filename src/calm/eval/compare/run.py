@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from calm.errors import DataError, UsageError
-from calm.eval.compare.photos import Photos
+from calm.eval.compare.photos import Photos, tested
 from calm.eval.compare.rows.base import Found, Place, kind
 from calm.eval.compare.spec import Comparison, Row, load_comparison
 from calm.eval.gather import plain
 from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, plcc, rmse, srcc
 from calm.eval.paired import paired_bootstrap
-
-if TYPE_CHECKING:
-    from calm.tasks.base import Context
-    from calm.tasks.photos import Rated
 
 METRICS = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
 OFFICIAL_TEST = 3000
@@ -59,42 +54,27 @@ def compare(
     kept = _kept(spec, results)
     todo = [name for name in rows or spec.rows if run and name not in kept]
     finished = {name: kept[name] for name in spec.rows if name in kept}
+    for name in todo:
+        spec.network(spec.rows[name])  # a setting that does not fit is said before the first row trains
     if todo:
-        photos = _photos(spec)
+        photos = Photos.gather(spec)
         for name in todo:
             finished[name] = _row(spec, name, photos)
     return assemble(spec, finished, resamples)
-
-
-def _photos(spec: Comparison) -> Photos:
-    from calm.model.checkpoint import freeze_base
-    from calm.train.run import new_model
-
-    model, _ = new_model(spec.model, spec.seed)
-    freeze_base(model)
-    return Photos.gather(spec, model, _context(spec, model.config))
-
-
-def _context(spec: Comparison, config: Any) -> Context:  # noqa: ANN401 - a CalmConfig
-    from calm.model.weights import cache_dir
-    from calm.tasks.base import Context
-
-    return Context(spec.data.root, spec.data.cache or cache_dir(), config, spec.output)
 
 
 def _row(spec: Comparison, name: str, photos: Photos) -> dict[str, Any]:
     """Run one row with all its seeds and keep what it came to."""
     row, runs, began = spec.rows[name], [], time.monotonic()
     for seed in range(row.seeds):
-        folder = spec.output / (name if row.seeds == 1 else f"{name}-{seed}")
         print(f"{name}: {row.title}" + (f", seed {seed}" if row.seeds > 1 else ""), file=sys.stderr, flush=True)
-        runs.append(kind(row.kind)(Place(spec, photos, folder), row, spec.seed + seed))
+        runs.append(kind(row.kind)(Place(spec, photos), row, spec.seed + seed))
     found = {
         "fingerprint": spec.fingerprint(name),
-        "test": digest(photos.test.hashes),
+        "test": photos.test.digest,
         "seconds": round(time.monotonic() - began, 1),
         "given": photos.test.given.round(4).tolist(),
-        "hashes": [sha256[:8] for sha256 in photos.test.hashes],
+        "hashes": photos.test.hashes,
         "runs": [_told(run, photos) for run in runs],
         "suggestions": _suggestions(spec, row, runs[0]),
         "photos": {"train": len(photos.train), "validation": len(photos.validation), "test": len(photos.test)},
@@ -109,7 +89,7 @@ def _row(spec: Comparison, name: str, photos: Photos) -> dict[str, Any]:
 
 def _told(run: Found, photos: Photos) -> dict[str, Any]:
     """A run as it is kept: its scores, and of its distributions how far they are from the raters' histograms."""
-    histograms = [photo.record.histogram for photo in photos.test.task.photos]
+    histograms = [record.histogram for record in photos.test.records]
     rated = [i for i, histogram in enumerate(histograms) if histogram is not None]
     distance = None
     if run.distributions is not None and rated:
@@ -124,14 +104,15 @@ def _told(run: Found, photos: Photos) -> dict[str, Any]:
 
 def _suggestions(spec: Comparison, row: Row, run: Found) -> dict[str, Any] | None:
     """The benchmark of edits, for a row that has a model which says what to change."""
-    if spec.edits is None or run.model is None or row.answer != "score":
+    if spec.edits is None or run.model is None:
         return None
     from calm.eval.suites import eval_edits
-    from calm.predictor import Predictor
+    from calm.inference.opening import open_network
 
     folder = spec.data.root / spec.edits.folder
     limit = spec.edits.limit or None
-    return eval_edits(Predictor.load(run.model), folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo)
+    model: Any = open_network(str(run.model))
+    return eval_edits(model, folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo)
 
 
 def _file(spec: Comparison, name: str) -> Path:
@@ -158,7 +139,7 @@ def _given(spec: Comparison, hashes: Sequence[str]) -> list[float]:
     """People's scores of test photos, by the first digits of their hashes. Raises :class:`DataError` for an unknown
     photo.
     """
-    scores = {photo.sha256[:8]: photo.score for photo in _test(spec)}
+    scores = {str(record.sha256)[:8]: float(record.score or 0) for record in tested(spec)}
     unknown = [each for each in hashes if each not in scores]
     if unknown:
         raise DataError(
@@ -166,18 +147,6 @@ def _given(spec: Comparison, hashes: Sequence[str]) -> list[float]:
             f"{unknown[0]}; give the same data set, or no --output of an earlier run"
         )
     return [round(scores[each], 4) for each in hashes]
-
-
-def _test(spec: Comparison) -> list[Rated]:
-    from calm.data.record import dataset
-    from calm.tasks.photos import rated
-
-    return rated(dataset(spec.source).records(spec.data.root / spec.source, "test"))
-
-
-def digest(hashes: Sequence[str]) -> str:
-    """Twelve hex digits that name a set of photos in their order."""
-    return hashlib.sha256("".join(each[:8] for each in hashes).encode()).hexdigest()[:12]
 
 
 def assemble(spec: Comparison, finished: Mapping[str, dict[str, Any]], resamples: int) -> dict[str, Any]:
@@ -221,9 +190,7 @@ def assemble(spec: Comparison, finished: Mapping[str, dict[str, Any]], resamples
             "source": spec.source,
             "official": spec.tested == 0 and len(given) == OFFICIAL_TEST,
             "photos": first.get("photos", {}),
-            "stages": [
-                {"name": s.name, "steps": s.steps, "tasks": {t.name: t.batch for t in s.tasks}} for s in spec.stages
-            ],
+            "stages": [{key: stage[key] for key in ("name", "steps", "batch")} for stage in spec.tree()["stages"]],
             "main": spec.main,
             "rows": table,
             "missing": [name for name in spec.rows if name not in finished],
@@ -236,7 +203,7 @@ def assemble(spec: Comparison, finished: Mapping[str, dict[str, Any]], resamples
 
 def test_files(path: str | Path, overrides: list[str] | None = None) -> dict[str, str]:
     """File of each test photo by the first eight digits of its SHA-256."""
-    return {photo.sha256[:8]: photo.record.path for photo in _test(load_comparison(path, overrides))}
+    return {str(record.sha256)[:8]: record.path for record in tested(load_comparison(path, overrides))}
 
 
 def write(figures: Mapping[str, Any], path: str | Path, photos: Mapping[str, str] | None = None) -> None:

@@ -19,15 +19,10 @@ from calm.eval.compare.spec import Comparison, Row
 
 @dataclass(frozen=True)
 class Place:
-    """What all rows share.
-
-    Attributes:
-        folder: of this row, for what it trains.
-    """
+    """What all rows share."""
 
     spec: Comparison
     photos: Photos
-    folder: Path
 
 
 @dataclass

@@ -16,9 +16,9 @@ def run(place: Place, row: Row, seed: int) -> Found:
     """
     from calm.engine import score_task
     from calm.eval.gather import ask, refuse_trained
-    from calm.predictor import Predictor
+    from calm.inference.opening import open_network
 
-    predictor = Predictor.load(row.folder)
+    predictor = open_network(row.folder)
     paths = place.photos.test.paths
     compared = refuse_trained(predictor, paths)
     failed: list[dict[str, str]] = []

@@ -15,7 +15,7 @@ PENALTIES = tuple(10.0**power for power in np.arange(-4, 3.01, 0.5))
 
 def run(place: Place, row: Row, seed: int) -> Found:
     """Solved in closed form by the singular values of the features; ``seed`` changes nothing."""
-    train, validation, test = read(place, row)
+    train, validation, test = read(place)
     level, wanted, checked = place.photos.train.given.mean(), place.photos.train.given, place.photos.validation.given
     inner = train.T @ train
     values, vectors = np.linalg.eigh(inner.astype(np.float64))

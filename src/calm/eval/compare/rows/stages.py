@@ -1,113 +1,98 @@
-"""A model that is trained by the comparison's stages: CALM, its ablations, and other ways to join eye and tongue."""
+"""A network that is trained by the comparison's recipe: CALM and its ablations."""
 
 from __future__ import annotations
 
-import copy
-import functools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 import yaml
+from safetensors import safe_open
 
-from calm.eval.compare.photos import BATCH
 from calm.eval.compare.rows.base import Found, Place
-from calm.eval.compare.spec import Row
-from calm.eval.gather import progress
+from calm.eval.compare.spec import Row, training_digest
+from calm.eval.gather import batches, progress, refuse_trained
 from calm.eval.metrics import srcc
-from calm.readout import SCORES, level_scores, score_distribution, written_scores
+from calm.model.config import SCORE_LEVELS
+from calm.train.objectives import AuxiliaryHeads
 
-if TYPE_CHECKING:
-    from calm.chat import Chat
-    from calm.eval.compare.photos import Part
-    from calm.model.modeling import CalmForConditionalGeneration
-
-READ = {"score": score_distribution, "level": level_scores, "text": written_scores}
-"""What reads each kind of answer."""
+BATCH = 16
 CURVE = 60
 """Points of a training curve that are kept."""
+LEVELS = np.arange(1.0, SCORE_LEVELS + 1)
 
 
 def run(place: Place, row: Row, seed: int) -> Found:
-    """Train it as ``calm train`` does, from a recipe that is left beside it, and read its answers."""
-    from calm.chat import Chat
-    from calm.model.checkpoint import load, load_tokenizer
-    from calm.train.run import train
+    """Train it as ``calm train`` does, from a recipe that is left beside it, and read its scores of the test photos.
 
-    place.folder.mkdir(parents=True, exist_ok=True)
-    path = place.folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe(place, row, seed), sort_keys=False))
-    folder = train(path)
-    model = load(folder).eval().requires_grad_(False)
-    model.merge_adapters()
-    tokenizer = load_tokenizer(model.config.text_source)
-    chat = Chat(tokenizer, model.config.image_token_id, model.config.visual_tokens)
-    predicted, heads, distributions = say(model, chat, place.photos.test, row.answer)
-    facts: dict[str, Any] = {
-        "learnt_parameters": _learnt(folder),
-        "heads_srcc": srcc(heads, place.photos.test.given),
-    }
-    return Found(predicted, facts, _curve(place), distributions, folder)
+    Rows whose recipes are the same share what was trained: they differ in where their scores are read.
+    """
+    from calm.train.one import train
 
-
-def recipe(place: Place, row: Row, seed: int) -> dict[str, Any]:
-    """The recipe of a row: the comparison's model and stages, with what the row changes."""
-    spec = place.spec
-    stages = copy.deepcopy([stage.model_dump(mode="json", exclude_unset=True) for stage in spec.stages])
-    for stage in stages:
-        stage["tasks"] = [task for task in stage["tasks"] if task["name"] not in row.without]
-        for task in stage["tasks"]:
-            if task["name"] == "score":
-                shared = {"source": spec.source, "cached": "finished", "limit": spec.photos, "drawn": True}
-                task["options"] = shared | task.get("options", {}) | {"answer": row.answer}
-    model = spec.model.model_dump(mode="json", exclude_unset=True)
-    model["config"] = model.get("config", {}) | row.config
-    return {
-        "name": f"{spec.name}-{place.folder.name}",
-        "seed": seed,
-        "model": model,
-        "data": spec.data.model_dump(mode="json", exclude_none=True),
-        "output": str(place.folder),
-        "calibrate": row.answer == "score",  # the suggestions of the others are not measured
-        "stages": stages,
-    }
+    tree = place.spec.tree(row, seed)
+    folder = place.spec.output / "trained" / training_digest(tree)
+    kept = folder / f"scores-{place.photos.test.digest}.npz"
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "recipe.yaml"
+        tree |= {"name": f"{place.spec.name}: {row.title}", "output": str(folder)}
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        read_scores(train(path), tree["stages"][-1]["name"], place.photos.test.paths, kept)
+    with np.load(kept) as stored:
+        said = {name: stored[name] for name in stored}
+    manifest = json.loads((folder / "manifest.json").read_text())["tensors"]
+    facts: dict[str, Any] = {"learnt_parameters": sum(int(np.prod(each["shape"])) for each in manifest)}
+    facts |= {f"{name}_srcc": srcc(each @ LEVELS, place.photos.test.given) for name, each in said.items()}
+    return Found(
+        said[row.read] @ LEVELS,
+        facts,
+        curve(folder, tree["stages"]),
+        said[row.read],
+        folder if row.read == "language" else None,  # suggestions are the language model's
+    )
 
 
-def say(
-    model: CalmForConditionalGeneration, chat: Chat, part: Part, answer: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Scores by the language model, scores by the heads, and distributions where the read-out is one."""
-    from calm.train.calibrate import read_answers
+def read_scores(folder: Path, stage: str, paths: Sequence[str], target: Path) -> None:
+    """Distributions of the score by the language model and by the auxiliary heads, (n, 10) each, into ``target``.
 
-    watch = functools.partial(progress, label="reading")
-    found, judged, _ = read_answers(model, chat, part.task, "score", READ[answer], BATCH, watch)
-    heads = judged.softmax(dim=1) @ SCORES
-    if answer == "score":
-        return (found @ SCORES).numpy(), heads.numpy(), found.numpy()
-    return found.numpy(), heads.numpy(), None
+    Args:
+        stage: the last one, whose checkpoint holds the heads.
+        paths: of photos that the network never saw.
+    """
+    from calm.data.images import load_photo
+    from calm.inference.pipeline import Pipeline
+
+    pipeline = Pipeline.load(folder)
+    refuse_trained(pipeline, paths)
+    heads = AuxiliaryHeads(pipeline.answers.model.config)
+    with safe_open(folder / f"{stage}.safetensors", "pt") as file:
+        heads.load_state_dict({name: file.get_tensor(f"heads.{name}") for name in heads.state_dict()})
+    heads.eval()
+    found: dict[str, list[np.ndarray]] = {"language": [], "heads": []}
+    with torch.inference_mode():
+        for part in progress(list(batches(paths, BATCH)), "reading"):
+            seen = pipeline.answers.see([load_photo(path).pixels for path in part], detail=False)
+            found["language"].append(pipeline.answers.scores(seen).double().numpy())
+            found["heads"].append(heads(seen)[0].double().softmax(dim=1).numpy())
+    scratch = target.with_suffix(".part.npz")
+    np.savez(scratch, language=np.concatenate(found["language"]), heads=np.concatenate(found["heads"]))
+    scratch.replace(target)
 
 
-def _learnt(folder: Any) -> int:  # noqa: ANN401 - a path
-    """Numbers in the trained file."""
-    from safetensors import safe_open
-
-    from calm.model.checkpoint import TRAINED
-
-    with safe_open(folder / TRAINED, "pt") as file:
-        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
-
-
-def _curve(place: Place) -> list[dict[str, float]]:
+def curve(folder: Path, stages: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     """Losses along the training: means over equal stretches, steps counted through all stages."""
-    lines = (place.folder / "metrics.jsonl").read_text().splitlines()
-    rows = [row for row in map(json.loads, lines) if "step" in row]
+    rows = [row for row in map(json.loads, (folder / "log.jsonl").read_text().splitlines()) if "step" in row]
     begins, total = {}, 0
-    for stage in place.spec.stages:
-        begins[stage.name], total = total, total + stage.steps
+    for stage in stages:
+        begins[stage["name"]], total = total, total + stage["steps"]
     points = []
-    for part in np.array_split(np.arange(len(rows)), min(CURVE, len(rows))):
+    for part in np.array_split(np.arange(len(rows)), min(CURVE, len(rows)) or 1):
         chosen = [rows[i] for i in part]
-        names = {name for row in chosen for name in row if "/" in name and not name.startswith("rate/")}
-        means = {name: float(np.mean([row[name] for row in chosen if name in row])) for name in sorted(names)}
-        points.append({"step": float(begins[chosen[-1]["stage"]] + chosen[-1]["step"]), **means})
+        names = sorted({name for row in chosen for name in row} - {"stage", "step", "rate"})
+        means = {name: float(np.mean([row[name] for row in chosen if name in row])) for name in names}
+        if chosen:
+            points.append({"step": float(begins[chosen[-1]["stage"]] + chosen[-1]["step"]), **means})
     return points
