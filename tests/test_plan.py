@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM
 
 from calm.data.datasets.ava_captions import TABLE as AVA_CAPTIONS
+from calm.data.rated import rated_of, split_of
 from calm.data.record import Record, Turn
 from calm.data.sample import Sample, collate
 from calm.model import checkpoint
@@ -27,7 +28,6 @@ from calm.model.heads import HEADS
 from calm.tasks.base import Context
 from calm.tasks.edits import EditsTask
 from calm.tasks.instruct import InstructTask, exchange
-from calm.tasks.photos import rated_of, split_of
 from calm.train.gauge import Gauge, Kept, text_tokens
 from calm.train.loop import learning_parameters
 from calm.train.plan import WAYS, memory_of, parts_that_fit, plan, published

@@ -17,6 +17,7 @@ from test_judge import photo, photos
 from test_train import recipe, write_data
 from transformers import MobileNetV1Model, ResNetConfig, ResNetModel
 
+from calm.data.rated import read_whole
 from calm.data.views import normalise
 from calm.errors import ConfigError, WeightsError
 from calm.model.checkpoint import TRAINED, build, load, load_tokenizer, save_trained, trained_state
@@ -26,7 +27,6 @@ from calm.model.weights import NIMA, folder_sha256, packaged_dir
 from calm.predictor import Predictor
 from calm.readout import SCORES
 from calm.tasks.base import Context
-from calm.tasks.photos import read_whole
 from calm.tasks.score import ScoreTask
 from calm.train.recipe import load_recipe
 from calm.train.run import new_model, train

@@ -226,9 +226,9 @@ def test_where_the_encoder_forks_scores_do_not_disturb_edits(folder: Path, tmp_p
 
 def test_other_looks_come_from_caches_of_their_own(folder: Path) -> None:
     """Samples of a photo are features of it, of its mirror image or of a step closer; validation sees it as it is."""
+    from calm.data.rated import read_whole
     from calm.data.views import normalise
     from calm.tasks.base import Context
-    from calm.tasks.photos import read_whole
     from calm.tasks.score import ScoreTask
 
     spec = load_recipe(folder / "recipe.yaml")

@@ -111,7 +111,7 @@ def _open(model: str) -> Answers:
 
 def _folder(model: str) -> Path:
     from calm.inference.pipeline import Pipeline
-    from calm.predictor import model_dir
+    from calm.model.weights import model_dir
 
     where = model_dir(model)
     if not Pipeline.fits(where):

@@ -40,7 +40,7 @@ from calm.types import MOST, Aspect, Comment, Score, Suggestion
 if TYPE_CHECKING:
     from calm.data.images import Photo
 
-ELSEWHERE = ("cli", "data/datasets", "eval", "models", "personal", "serve", "tasks", "train")
+ELSEWHERE = ("cli", "data/datasets", "eval", "models", "personal", "serve", "train")
 """Folders of the package that no answer of a predictor depends on."""
 
 

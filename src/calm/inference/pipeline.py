@@ -16,7 +16,7 @@ from calm.inference.answers import Answers, Spoken
 from calm.inference.framing import best_crop
 from calm.inference.processing import look
 from calm.model.alignment import summarise
-from calm.model.encoder import merge_lora
+from calm.model.backbone import merge_lora
 from calm.model.network import VisualTokens
 from calm.model.storage import MANIFEST, load
 from calm.model.weights import folder_sha256

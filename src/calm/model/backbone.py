@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calm.errors import ConfigError
-from calm.model.encoder import merge_lora
 
 
 class Backbone(nn.Module):
@@ -84,6 +83,37 @@ class Backbone(nn.Module):
             if number in layers:
                 found[number] = pool_patches(tokens, self.pool)
         return found, tokens
+
+
+def in_chunks(function: Callable[..., Sequence[Tensor]], size: int, *given: Tensor) -> list[Tensor]:
+    """What a function gives for rows, ``size`` of them at once, the last ones filled up with zeros.
+
+    In bfloat16 the kernel, and with it the rounding, depends on how many rows there are: with a fixed number, the
+    answer about a row does not depend on its company.
+
+    Args:
+        function: of tensors with as many rows each; gives such tensors.
+        size: rows at once; 0 for all that there are.
+        given: what the function is applied to, at least one row.
+    """
+    if not size or len(given[0]) == size:
+        return list(function(*given))
+    parts = []
+    for start in range(0, len(given[0]), size):
+        rows = [each[start : start + size] for each in given]
+        parts.append(function(*(torch.cat([each, each.new_zeros(size - len(each), *each.shape[1:])]) for each in rows)))
+    return [torch.cat(each)[: len(given[0])] for each in zip(*parts, strict=True)]
+
+
+def merge_lora(part: nn.Module, take: bool = True) -> None:
+    """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(part.named_modules()):
+        if isinstance(module, LoraLayer):
+            if take:
+                module.merge()
+            part.set_submodule(name, module.get_base_layer())
 
 
 def pool_patches(tokens: Tensor, pool: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from calm.data.measure import standardise
+from calm.data.rated import rated_of
 from calm.data.sample import Sample
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.model.processing import pad_measures
@@ -12,7 +13,6 @@ from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.facts import FactsStore
 from calm.tasks.features import FrameFeatures
 from calm.tasks.opinions import Opinions
-from calm.tasks.photos import rated_of
 from calm.words.compose import compose, compose_aspect
 from calm.words.facts import ASPECTS, Facts
 from calm.words.notes import noted

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from calm.data.feature_cache import FeatureCache
 from calm.data.looks import look
+from calm.data.rated import read_whole
 from calm.data.views import normalise
 from calm.errors import DataError
 from calm.model.encoder import VisionEncoder
 from calm.model.modeling import CalmForConditionalGeneration
 from calm.tasks.base import Context, Report, silent
-from calm.tasks.photos import read_whole
 
 BATCH = 16
 Photos = Sequence[tuple[str, str]]

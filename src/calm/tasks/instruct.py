@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from calm.data.hashes import hash_files
+from calm.data.rated import read_whole
 from calm.data.record import Record, Turn, dataset
 from calm.data.sample import Sample
 from calm.errors import DataError
 from calm.tasks.base import Context, Task
-from calm.tasks.photos import read_whole
 from calm.words.questions import QUESTIONS
 
 

@@ -20,6 +20,7 @@ from calm.data.feature_cache import FeatureCache
 from calm.data.hashes import hash_files
 from calm.data.images import load_photo
 from calm.data.measure import MEASURE_NAMES, measurements, standardise
+from calm.data.rated import split_of
 from calm.data.record import Record, dataset
 from calm.data.sample import Sample
 from calm.data.subject import subject_cues
@@ -33,7 +34,6 @@ from calm.model.saliency import Saliency, same_encoder
 from calm.model.weights import file_sha256
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
-from calm.tasks.photos import split_of
 from calm.words.reading import read_frame
 
 SQUARE = ("exposure", "contrast", "saturation", "white_balance", "tilt", "vignetting", "colour_harmony")

@@ -10,6 +10,7 @@ import numpy as np
 
 from calm.data.looks import cut as cut_rim
 from calm.data.looks import look_at
+from calm.data.rated import Rated, rated_of, read_whole
 from calm.data.sample import Sample
 from calm.errors import ConfigError
 from calm.model.heads import EMOTIONS
@@ -17,7 +18,6 @@ from calm.model.modeling import CalmForConditionalGeneration
 from calm.readout import SCORE_QUESTION, level, soft_score
 from calm.tasks.base import Context, Report, Task, silent
 from calm.tasks.features import FrameFeatures
-from calm.tasks.photos import Rated, rated_of, read_whole
 
 
 class ScoreTask(Task):

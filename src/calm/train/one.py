@@ -35,7 +35,7 @@ from calm.train.examples import Drawer, Known, Shot, read_photo
 from calm.train.feature_shots import read_shots, shot_features, write_shots
 from calm.train.knowledge import EDITABLE, build_vocabulary, gather, read_soft
 from calm.train.observing import ATTRIBUTE_WORDS
-from calm.train.recipe import assign
+from calm.train.overrides import assign
 from calm.train.trainer import Stage, Trainer
 from calm.train.validation import Validation, hold_out
 from calm.train.vocabulary import Vocabulary

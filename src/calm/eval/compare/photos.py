@@ -77,11 +77,11 @@ class Part:
         import torch
         from transformers import AutoConfig
 
+        from calm.data.rated import read_whole
         from calm.data.views import normalise
         from calm.model.checkpoint import source_dir
         from calm.model.configuration import CalmConfig
         from calm.model.pyramid import Pyramid
-        from calm.tasks.photos import read_whole
 
         source = source_dir("packaged:nima")
         config = CalmConfig(pyramid_config=AutoConfig.from_pretrained(source))

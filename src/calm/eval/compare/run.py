@@ -21,8 +21,8 @@ from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, plcc, rmse, srcc
 from calm.eval.paired import paired_bootstrap
 
 if TYPE_CHECKING:
+    from calm.data.rated import Rated
     from calm.tasks.base import Context
-    from calm.tasks.photos import Rated
 
 METRICS = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
 OFFICIAL_TEST = 3000
@@ -169,8 +169,8 @@ def _given(spec: Comparison, hashes: Sequence[str]) -> list[float]:
 
 
 def _test(spec: Comparison) -> list[Rated]:
+    from calm.data.rated import rated
     from calm.data.record import dataset
-    from calm.tasks.photos import rated
 
     return rated(dataset(spec.source).records(spec.data.root / spec.source, "test"))
 

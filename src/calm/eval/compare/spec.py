@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calm.errors import ConfigError
-from calm.train.recipe import DataSpec, ModelSpec, Stage, assign
+from calm.train.overrides import assign
+from calm.train.recipe import DataSpec, ModelSpec, Stage
 
 
 class _Strict(BaseModel):

@@ -1,4 +1,4 @@
-"""Photos as tasks read them."""
+"""Photos that people rated, by data set and split."""
 
 from __future__ import annotations
 
