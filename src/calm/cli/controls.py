@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calm.cli.evaluate_options import ReportFormat, Seed, Some, folder
-from calm.cli.options import DEFAULT_MODEL, Model, Quiet, Verbose
+from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
 from calm.cli.running import Talk
 from calm.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from calm.inference.answers import Answers
+    from calm.inference.pipeline import Pipeline
 
 
 def controls(
@@ -24,6 +24,7 @@ def controls(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -41,7 +42,7 @@ def controls(
     found = _decoded(draw(find(str(photos)), limit, seed))
     if len(found) < CANDIDATES:
         raise DataError(f"expected {CANDIDATES} photos at least in {photos}, found {len(found)}; give more")
-    report(run(_open(model), found, seed), format, None)
+    report(run(_open(model, device).answers, found, seed), format, None)
 
 
 def names(
@@ -60,6 +61,7 @@ def names(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -78,7 +80,7 @@ def names(
         for row in read_table(labels, ("path", "nouns"))
     }
     chosen = draw(list(accepted), limit, seed)
-    report(run(_open(model), _decoded(chosen), [accepted[path] for path in chosen]), format, None)
+    report(run(_open(model, device).answers, _decoded(chosen), [accepted[path] for path in chosen]), format, None)
 
 
 def framing(
@@ -87,6 +89,7 @@ def framing(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -97,19 +100,11 @@ def framing(
     Talk(max(verbose, int(not quiet)), quiet).begin()
     from calm.cli.evaluate import report
     from calm.eval.framing import eval_framing
-    from calm.inference.pipeline import Pipeline
 
-    report(eval_framing(Pipeline.load(_folder(model)), root, limit=limit, seed=seed), format, None)
-
-
-def _open(model: str) -> Answers:
-    from calm.inference.answers import Answers
-    from calm.model.storage import load
-
-    return Answers(*load(_folder(model)))
+    report(eval_framing(_open(model, device), root, limit=limit, seed=seed), format, None)
 
 
-def _folder(model: str) -> Path:
+def _open(model: str, device: str | None) -> Pipeline:
     from calm.inference.pipeline import Pipeline
     from calm.model.weights import model_dir
 
@@ -119,7 +114,7 @@ def _folder(model: str) -> Path:
             f"expected the folder of one network that answers everything, found {model}, whose scores and suggestions "
             "are other networks'; train one with recipes/one-network.yaml and name its folder with --model"
         )
-    return where
+    return Pipeline.load(where, device)
 
 
 def _decoded(paths: list[str]) -> list[np.ndarray]:

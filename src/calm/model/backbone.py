@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -85,24 +86,25 @@ class Backbone(nn.Module):
         return found, tokens
 
 
-def in_chunks(function: Callable[..., Sequence[Tensor]], size: int, *given: Tensor) -> list[Tensor]:
-    """What a function gives for rows, ``size`` of them at once, the last ones filled up with zeros.
+def in_chunks(function: Callable[..., Sequence[Any]], size: int, *given: Tensor) -> list[Any]:
+    """What a function gives for rows, ``size`` of them at once, filled up with the last one.
 
     In bfloat16 the kernel, and with it the rounding, depends on how many rows there are: with a fixed number, the
     answer about a row does not depend on its company.
 
     Args:
-        function: of tensors with as many rows each; gives such tensors.
+        function: of tensors with as many rows each; gives such tensors, or None in the place of one.
         size: rows at once; 0 for all that there are.
         given: what the function is applied to, at least one row.
     """
     if not size or len(given[0]) == size:
         return list(function(*given))
+    count = len(given[0])
     parts = []
-    for start in range(0, len(given[0]), size):
-        rows = [each[start : start + size] for each in given]
-        parts.append(function(*(torch.cat([each, each.new_zeros(size - len(each), *each.shape[1:])]) for each in rows)))
-    return [torch.cat(each)[: len(given[0])] for each in zip(*parts, strict=True)]
+    for start in range(0, count, size):
+        rows = torch.arange(start, start + size).clamp(max=count - 1)
+        parts.append(function(*(each[rows.to(each.device)] for each in given)))
+    return [None if each[0] is None else torch.cat(each)[:count] for each in zip(*parts, strict=True)]
 
 
 def merge_lora(part: nn.Module, take: bool = True) -> None:

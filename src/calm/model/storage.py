@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
 
 from calm.errors import WeightsError
 from calm.model.config import OneNetworkConfig
@@ -177,7 +178,8 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
     quiet_transformers()
     config = read_config(folder)
     tokenizer = source_tokenizer(config.text_source)
-    model = CalmForConditionalGeneration(config)
+    with no_init_weights():  # every weight is read below
+        model = CalmForConditionalGeneration(config)
     fill_frozen(model)
     embed_lexicons(model, tokenizer)
     fill_trained(model, folder)
