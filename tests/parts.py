@@ -22,7 +22,7 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from calm.chat import TEMPLATE
+from calm.model.storage import TEMPLATE
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"]
 LAYERS = {"low_layers": [1, 2], "middle_layers": [2, 3], "high_layers": [3, 4], "thematic_layer": 4}

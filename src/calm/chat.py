@@ -12,12 +12,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-"""ChatML without a system message: every prompt token costs time on every photo."""
-
 KEPT = 256
 """Latest prompts that are kept as token ids: few questions are asked about many photos."""
 

@@ -18,7 +18,7 @@ from calm.errors import DataError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from calm.inference.answers import Answers
+    from calm.inference.pipeline import Pipeline
 
 
 def controls(
@@ -27,6 +27,7 @@ def controls(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -44,7 +45,7 @@ def controls(
     found = _decoded(draw(find(str(photos)), limit, seed))
     if len(found) < CANDIDATES:
         raise DataError(f"expected {CANDIDATES} photos at least in {photos}, found {len(found)}; give more")
-    report(run(_open(model), found, seed), format, None)
+    report(run(_open(model, device).answers, found, seed), format, None)
 
 
 def names(
@@ -63,6 +64,7 @@ def names(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -81,7 +83,7 @@ def names(
         for row in read_table(labels, ("path", "nouns"))
     }
     chosen = draw(list(accepted), limit, seed)
-    report(run(_open(model), _decoded(chosen), [accepted[path] for path in chosen]), format, None)
+    report(run(_open(model, device).answers, _decoded(chosen), [accepted[path] for path in chosen]), format, None)
 
 
 def framing(
@@ -90,6 +92,7 @@ def framing(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -100,9 +103,8 @@ def framing(
     Talk(max(verbose, int(not quiet)), quiet).begin()
     from calm.cli.evaluate import report
     from calm.eval.framing import eval_framing
-    from calm.inference.pipeline import Pipeline
 
-    report(eval_framing(Pipeline.load(_folder(model)), root, limit=limit, seed=seed), format, None)
+    report(eval_framing(_open(model, device), root, limit=limit, seed=seed), format, None)
 
 
 def captions(
@@ -125,6 +127,7 @@ def captions(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -140,14 +143,13 @@ def captions(
     from calm.data.record import dataset as data_set
     from calm.eval.captions import captions_of, eval_captions
     from calm.eval.gather import find
-    from calm.inference.pipeline import Pipeline
 
     if dataset is not None:
         own = {record.path: record.captions for record in data_set(dataset).records(str(root), split)}
     else:
         own = dict.fromkeys(find(str(photos)), ())
     references = captions_of(own, captions)
-    report(eval_captions(Pipeline.load(_folder(model)), references, limit=limit, seed=seed), format, None)
+    report(eval_captions(_open(model, device), references, limit=limit, seed=seed), format, None)
 
 
 def faults(
@@ -160,6 +162,7 @@ def faults(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -170,9 +173,8 @@ def faults(
     Talk(max(verbose, int(not quiet)), quiet).begin()
     from calm.cli.evaluate import report
     from calm.eval.faults import eval_faults
-    from calm.inference.pipeline import Pipeline
 
-    pipeline = Pipeline.load(_folder(model))
+    pipeline = _open(model, device)
     report(eval_faults(pipeline, mefb, polyu, hidden=held_out, limit=limit, seed=seed), format, None)
 
 
@@ -204,6 +206,7 @@ def quality(
     limit: Some = None,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
+    device: Device = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -214,21 +217,13 @@ def quality(
     Talk(max(verbose, int(not quiet)), quiet).begin()
     from calm.cli.evaluate import report
     from calm.eval.quality import eval_quality
+
+    report(eval_quality(_open(model, device), biq, limit=limit, seed=seed), format, None)
+
+
+def _open(model: str, device: str | None) -> Pipeline:
     from calm.inference.pipeline import Pipeline
-
-    report(eval_quality(Pipeline.load(_folder(model)), biq, limit=limit, seed=seed), format, None)
-
-
-def _open(model: str) -> Answers:
-    from calm.inference.answers import Answers
-    from calm.model.storage import load
-
-    return Answers(*load(_folder(model)))
-
-
-def _folder(model: str) -> Path:
-    from calm.inference.pipeline import Pipeline
-    from calm.predictor import model_dir
+    from calm.model.weights import model_dir
 
     where = model_dir(model)
     if not Pipeline.fits(where):
@@ -236,7 +231,7 @@ def _folder(model: str) -> Path:
             f"expected the folder of one network that answers everything, found {model}, whose scores and suggestions "
             "are other networks'; train one with recipes/one-network.yaml and name its folder with --model"
         )
-    return where
+    return Pipeline.load(where, device)
 
 
 def _decoded(paths: list[str]) -> list[np.ndarray]:

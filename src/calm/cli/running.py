@@ -97,8 +97,8 @@ def open_profile(name: str, model: str) -> Task:
 
 def open_prior(model: str) -> Prior:
     """What is known of any person's taste, as it comes with a model."""
+    from calm.model.weights import model_dir
     from calm.personal.prior import PRIOR, Prior
-    from calm.predictor import model_dir
 
     return Prior.load(model_dir(model) / PRIOR)
 

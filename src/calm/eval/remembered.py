@@ -40,7 +40,7 @@ from calm.types import MOST, Aspect, Comment, Score, Suggestion
 if TYPE_CHECKING:
     from calm.data.images import Photo
 
-ELSEWHERE = ("cli", "data/datasets", "eval", "models", "personal", "serve", "tasks", "train")
+ELSEWHERE = ("cli", "data/datasets", "eval", "models", "personal", "serve", "train")
 """Folders of the package that no answer of a predictor depends on."""
 
 
@@ -207,11 +207,12 @@ def circumstances(model: Model) -> dict[str, Any]:
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
-    for name in ("calibration", "device", "fast"):  # of a predictor; the weights' hash does not cover them
+    for name in ("calibration", "device", "dtype", "fast"):  # of a predictor; the weights' hash does not cover them
         found[name] = json.loads(json.dumps(getattr(model, name, None), default=str))
     parts = getattr(getattr(getattr(model, "model", None), "config", None), "__dict__", {})
-    named = [name for value in parts.values() for name in (value if isinstance(value, list) else [value])]
-    folders = {name for name in named if isinstance(name, str) and name and Path(name).is_dir()}
+    sources = [value for name, value in parts.items() if name.endswith(("_source", "_sources"))]
+    named = [name for value in sources for name in (value if isinstance(value, list) else [value])]
+    folders = {name for name in named if name and Path(name).is_dir()}
     found["folders"] = {folder: _state(folder) for folder in sorted(folders)}
     return found
 

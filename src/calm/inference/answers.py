@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from calm.inference.processing import look
+from calm.model.backbone import in_chunks
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, Exchange, embed
 from calm.tasks.observation import Observation, parse_line, score_prefix
 from calm.tasks.reader import Reader
+
+WRITTEN = 16
+"""Texts that are written at once where numbers of rows are fixed: on a CPU sixteen take little longer than one."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,24 @@ class Answers(Reader):
     Args:
         model: it is put in evaluation mode.
         tokenizer: of its language model.
+        rows: as of :class:`Reader`.
     """
 
-    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> None:
-        super().__init__(model.eval(), tokenizer)
+    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, rows: int = 0) -> None:
+        super().__init__(model.eval(), tokenizer, rows)
 
     @torch.inference_mode()
     def see(self, photos: Sequence[np.ndarray], detail: bool = True) -> VisualTokens:
         """Visual tokens of photos (H, W, 3) uint8; without ``detail`` of the whole frames alone."""
-        return self.model.see(**look(photos, self.model.config, detail))
+
+        def read(*views: Tensor) -> list[Tensor | None]:
+            return self.model.see(*views).parts
+
+        return VisualTokens(*in_chunks(read, self.rows, *self.views(photos, detail).values()))
+
+    def views(self, photos: Sequence[np.ndarray], detail: bool = False) -> dict[str, Tensor]:
+        """What the network sees of photos, see :func:`calm.inference.processing.look`, on its device."""
+        return {name: views.to(self.model.device) for name, views in look(photos, self.model.config, detail).items()}
 
     @torch.inference_mode()
     def text(
@@ -63,16 +77,20 @@ class Answers(Reader):
         """
         prompt = self.prompt(seen, question)
         if begun is not None:
-            ids = torch.tensor([self.packer.tokens(each) for each in begun])
+            ids = torch.tensor([self.packer.tokens(each) for each in begun], device=prompt.device)
             prompt = torch.cat([prompt, self.model.get_input_embeddings()(ids)], dim=1)
-        attention = torch.ones(prompt.shape[:2], dtype=torch.long)
-        ids = self.model.language_model.generate(
-            inputs_embeds=prompt,
-            attention_mask=attention,
-            max_new_tokens=length,
-            do_sample=False,
-            pad_token_id=self.tokenizer.eos_token_id,
-        )
+
+        def write(part: Tensor) -> list[Tensor]:
+            ids = self.model.language_model.generate(
+                inputs_embeds=part,
+                attention_mask=torch.ones(part.shape[:2], dtype=torch.long, device=part.device),
+                max_new_tokens=length,
+                do_sample=False,
+                pad_token_id=self.packer.end,
+            )
+            return [F.pad(ids, (0, length - ids.shape[1]), value=self.packer.end)]
+
+        (ids,) = in_chunks(write, WRITTEN if self.rows else 0, prompt)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def comments(self, seen: VisualTokens, length: int = 150, scores: Sequence[float] | None = None) -> list[Spoken]:
@@ -106,12 +124,14 @@ class Answers(Reader):
         found = []
         for photo in range(len(seen.frame)):
             packed = packer.pack([exchanges])
+            here = {name: each.to(self.model.device) for name, each in vars(packed).items() if isinstance(each, Tensor)}
+            packed = replace(packed, **here)
             one = seen.of(slice(photo, photo + 1))
             states = self.model.hidden(embed(self.model, packed, one), packed.mask, packed.positions)[0]
             places = (packed.labels[0] != IGNORED).nonzero()[:, 0]
-            logs = self.model.word_logits(states[places]).log_softmax(dim=1)
+            logs = self.model.word_logits(states[places].float()).log_softmax(dim=1)
             each = logs.gather(1, packed.labels[0][places, None])[:, 0]
             # the labels of one answer stand side by side; a gap begins the next answer
             answer = torch.cat([places.new_zeros(1), (places.diff() > 1).long().cumsum(0)])
             found.append(each.new_zeros(len(answers)).index_add(0, answer, each))
-        return torch.stack(found)
+        return torch.stack(found).cpu()

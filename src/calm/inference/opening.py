@@ -17,5 +17,5 @@ def open_network(name: str, device: str | None = None) -> Model:
 
     for folder in (PACKAGED / name, Path(name)):
         if Pipeline.fits(folder):
-            return Pipeline.load(folder)
+            return Pipeline.load(folder, device)
     return Predictor.load(name, device)

@@ -9,21 +9,31 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from calm.data.images import Photo
 from calm.edits.suggest import to_suggestion
+from calm.errors import UsageError
 from calm.inference.answers import Answers, Spoken
 from calm.inference.framing import best_crop
-from calm.inference.processing import look
+from calm.inference.processing import CalmProcessor
 from calm.model.alignment import summarise
-from calm.model.encoder import merge_lora
-from calm.model.network import VisualTokens
+from calm.model.backbone import in_chunks, merge_lora
+from calm.model.network import CalmForConditionalGeneration, VisualTokens
+from calm.model.precision import fast_dtype, usable_device
 from calm.model.storage import MANIFEST, load
 from calm.model.weights import folder_sha256
+from calm.tasks.exchange import SCORE_QUESTION
 from calm.tasks.observation import ASPECTS, FAULTS
 from calm.types import CLASSES, LEVELS, MOST, Aspect, Comment, Score, Suggestion
 
 TRAINED_ON = "trained_on.txt"
+ROWS = 8
+"""Photos that go through the network at once in bfloat16, so that no answer depends on the batch."""
+ASKED = tuple(sorted({*LEVELS, "light", "colour", "subject", "mood", *(aspect for aspect, _ in ASPECTS.values())}))
+"""Aspects that a comment can be limited to."""
+FORMER = {"focus": "sharpness"}
+"""Other names of aspects."""
 
 
 class Pipeline:
@@ -33,6 +43,7 @@ class Pipeline:
         answers: of the network.
         name, sha256: stand in every row.
         trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
+        folder: where the network lies, if it was loaded from a folder.
     """
 
     preprocess = "calm-views-2"
@@ -44,21 +55,38 @@ class Pipeline:
         name: str,
         sha256: str,
         trained_on: frozenset[str] = frozenset(),
+        folder: Path | None = None,
     ) -> None:
         self.answers, self.name, self.sha256 = answers, name, sha256
-        self.trained_on = trained_on
+        self.trained_on, self.folder = trained_on, folder
 
     @classmethod
-    def load(cls, folder: str | Path) -> Pipeline:
-        """A trained network from its folder, adapters merged, in float32."""
-        folder = Path(folder)
+    def load(cls, folder: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Pipeline:
+        """A trained network from its folder, adapters merged.
+
+        Args:
+            device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None for the best there is.
+            dtype: of encoder, alignment module and language model; None for what is fast on that device. Lexicons and
+                the rows that answers are read by stay in float32.
+
+        Raises:
+            UsageError: for a device that this machine has not.
+            WeightsError: for a folder of something else, or with damaged files.
+        """
+        folder, place = Path(folder), usable_device(device)
+        dtype = dtype or fast_dtype(place)
         model, tokenizer = load(folder)
+        model.tokenizer = tokenizer
         merge_lora(model.backbone.model)
         merge_lora(model.language_model)
         model.requires_grad_(False)
+        for part in (model.backbone, model.alignment, model.language_model):
+            for parameter in part.parameters():  # what is no parameter, such as the angles of positions, stays exact
+                parameter.data = parameter.data.to(dtype)
         path = folder / TRAINED_ON
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
-        return cls(Answers(model, tokenizer), folder.name, folder_sha256(folder), trained_on)
+        answers = Answers(model.to(place), tokenizer, ROWS if dtype == torch.bfloat16 else 0)
+        return cls(answers, folder.name, folder_sha256(folder), trained_on, folder)
 
     @staticmethod
     def fits(folder: str | Path) -> bool:
@@ -72,16 +100,21 @@ class Pipeline:
         return self._scores(self.answers.see([photo.pixels for photo in photos], detail=False))
 
     def comment(self, photos: Sequence[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
-        """A score and a comment for each photo; with ``aspects`` only what its observation line says of those."""
+        """A score and a comment for each photo; with ``aspects`` only what its observation line says of those, of
+        :data:`ASKED`. Raises :class:`UsageError` for another aspect.
+        """
+        asked = [FORMER.get(aspect, aspect) for aspect in aspects or ()]
+        unknown = sorted(set(asked) - set(ASKED))
+        if unknown:
+            raise UsageError(f"expected an aspect of {', '.join(ASKED)}, found {unknown[0]!r}")
         seen = self._see(photos)
         scores, found = self._scores(seen), []
         spoken = self.answers.comments(seen, scores=[score.value for score in scores])
         for score, each in zip(scores, spoken, strict=True):
             noted = aspects_of(each)
-            if aspects:
-                noted = tuple(aspect for aspect in noted if aspect.aspect in aspects)
-            text = each.prose if not aspects else " ".join(aspect.text for aspect in noted)
-            found.append((score, Comment(text, noted)))
+            if asked:
+                noted = tuple(aspect for aspect in noted if aspect.aspect in asked)
+            found.append((score, Comment(in_words(asked, noted) if asked else each.prose, noted)))
         return found
 
     def suggest(
@@ -90,10 +123,11 @@ class Pipeline:
         """A score and the suggestions of confidence ≥ ``least`` (None for the network's own threshold), best first,
         ``most`` at most; those of framing with a crop where one looks better than the whole frame.
         """
-        least = self.answers.model.config.remedy_least if least is None else least
+        least = self.model.config.remedy_least if least is None else least
         seen, most = self._see(photos), min(most, len(CLASSES))
-        sure, index = self.answers.remedies(seen)[:, : len(CLASSES)].topk(most, dim=1)
-        severities = torch.stack([self.answers.severities(seen, index[:, k]) for k in range(most)], dim=1)
+        remedies, severities = self.answers.advice(seen)
+        sure, index = remedies[:, : len(CLASSES)].topk(most, dim=1)
+        severities = severities.gather(1, index)
         found = []
         for row, photo in enumerate(photos):
             seed = int(photo.sha256[:8], 16)
@@ -114,20 +148,59 @@ class Pipeline:
         """A score and what personal scores are learnt from, (d,) float32, for each photo: summaries of the encoder's
         layers, the visual tokens of the whole frame, and how sure each word is; each part of length 1.
         """
-        model = self.answers.model
-        frames = look([photo.pixels for photo in photos], model.config, detail=False)["frames"]
-        features = model.backbone(frames, model.config.layers)
-        seen = model.align(features)
-        tokens = seen.frame if seen.thematic is None else torch.cat([seen.frame, seen.thematic], dim=1)
-        parts = [model.alignment.overview.standardised(summarise(features)), tokens.flatten(1)]
-        parts += [] if seen.words is None else [seen.words]
+        model = self.model
+
+        def read(frames: Tensor) -> list[Tensor | None]:
+            features = model.backbone(frames, model.config.layers)
+            seen = model.align(features)
+            return [seen.frame, seen.words, seen.thematic, summarise(features)]
+
+        frame, words, thematic, summary = in_chunks(read, self.answers.rows, self._frames(photos))
+        if model.config.summary_tokens:
+            summary = model.alignment.overview.standardised(summary)
+        tokens = frame if thematic is None else torch.cat([frame, thematic], dim=1)
+        parts = [summary, tokens.flatten(1), *([] if words is None else [words])]
         rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)
-        return list(zip(self._scores(seen), rows.numpy(), strict=True))
+        return list(zip(self._scores(VisualTokens(frame, None, words)), rows.cpu().numpy(), strict=True))
+
+    # ------------------------------------------------------------------------------------------------ yardsticks
+
+    @torch.inference_mode()
+    def encoder_only(self, photos: Sequence[Photo]) -> Tensor:
+        """The encoder alone on the same photos: what no scorer of this design can be faster than."""
+        backbone, layers = self.model.backbone, self.model.config.layers
+        return in_chunks(lambda frames: [backbone(frames, layers)], self.answers.rows, self._frames(photos))[0]
+
+    def generate_loop(self, photos: Sequence[Photo]) -> list[str]:
+        """A plain ``generate()`` of the score's text, one photo at a time, on the same weights."""
+        processor, answers = CalmProcessor(self.answers.tokenizer, self.model.config), []
+        for photo in photos:
+            inputs = processor(photo.pixels, SCORE_QUESTION).to(self.device)
+            answers += processor.batch_decode(self.model.generate(**inputs, max_new_tokens=8))
+        return answers
 
     # ------------------------------------------------------------------------------------------------ parts
 
+    @property
+    def model(self) -> CalmForConditionalGeneration:
+        """The network."""
+        return self.answers.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of encoder, alignment module and language model."""
+        return self.model.get_input_embeddings().weight.dtype
+
     def _see(self, photos: Sequence[Photo]) -> VisualTokens:
         return self.answers.see([photo.pixels for photo in photos])
+
+    def _frames(self, photos: Sequence[Photo]) -> Tensor:
+        return self.answers.views([photo.pixels for photo in photos])["frames"]
 
     def _scores(self, seen: VisualTokens) -> list[Score]:
         table = self.answers.scores(seen).double()
@@ -143,6 +216,12 @@ class Pipeline:
         if suggestion.attribute != "framing":
             return suggestion
         return replace(suggestion, crop=best_crop(self.answers, photo.pixels, suggestion.direction))
+
+
+def in_words(asked: Sequence[str], noted: Sequence[Aspect]) -> str:
+    """A sentence on each aspect that was asked for: "Noise: noisy (clear)."."""
+    known = {aspect.aspect: aspect.text for aspect in noted}
+    return " ".join(f"{name.replace('_', ' ').capitalize()}: {known.get(name, 'nothing noted')}." for name in asked)
 
 
 def aspects_of(spoken: Spoken) -> tuple[Aspect, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calm.errors import ConfigError
-from calm.model.encoder import merge_lora
 
 
 class Backbone(nn.Module):
@@ -84,6 +84,38 @@ class Backbone(nn.Module):
             if number in layers:
                 found[number] = pool_patches(tokens, self.pool)
         return found, tokens
+
+
+def in_chunks(function: Callable[..., Sequence[Any]], size: int, *given: Tensor) -> list[Any]:
+    """What a function gives for rows, ``size`` of them at once, filled up with the last one.
+
+    In bfloat16 the kernel, and with it the rounding, depends on how many rows there are: with a fixed number, the
+    answer about a row does not depend on its company.
+
+    Args:
+        function: of tensors with as many rows each; gives such tensors, or None in the place of one.
+        size: rows at once; 0 for all that there are.
+        given: what the function is applied to, at least one row.
+    """
+    if not size or len(given[0]) == size:
+        return list(function(*given))
+    count = len(given[0])
+    parts = []
+    for start in range(0, count, size):
+        rows = torch.arange(start, start + size).clamp(max=count - 1)
+        parts.append(function(*(each[rows.to(each.device)] for each in given)))
+    return [None if each[0] is None else torch.cat(each)[:count] for each in zip(*parts, strict=True)]
+
+
+def merge_lora(part: nn.Module, take: bool = True) -> None:
+    """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(part.named_modules()):
+        if isinstance(module, LoraLayer):
+            if take:
+                module.merge()
+            part.set_submodule(name, module.get_base_layer())
 
 
 def pool_patches(tokens: Tensor, pool: int) -> Tensor:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from calm.chat import TEMPLATE
 from calm.errors import ConfigError, WeightsError
+from calm.model import storage
 from calm.model.compact import pack, unpack
 from calm.model.configuration import CalmConfig
 from calm.model.encoder import check_frames
@@ -42,11 +42,7 @@ def source_dir(source: str) -> str:
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a language model, with this project's chat template."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source_dir(source))
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
+    return storage.load_tokenizer(source_dir(source))
 
 
 def part_config(source: str, shelf: Path | None = None) -> PreTrainedConfig:

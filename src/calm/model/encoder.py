@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from calm.errors import ConfigError
+from calm.model.backbone import in_chunks, merge_lora
 
 
 class _DeepEnough(Exception):
@@ -106,7 +107,7 @@ class VisionEncoder(nn.Module):
             states = self._states(part, layers, adapted)
             return torch.stack([pool_grid(states[layer], self.pool) for layer in layers], dim=1), states[max(layers)]
 
-        features, last = in_chunks(read, pixel_values, self.chunk)
+        features, last = in_chunks(read, self.chunk, pixel_values)
         return features, last
 
     def start(self, pixel_values: Tensor, layers: Sequence[int], trunk: int) -> Tensor:
@@ -236,17 +237,6 @@ def _attention_to_learn_from() -> Iterator[None]:
         yield
 
 
-def merge_lora(part: nn.Module, take: bool = True) -> None:
-    """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
-    from peft.tuners.lora import LoraLayer
-
-    for name, module in list(part.named_modules()):
-        if isinstance(module, LoraLayer):
-            if take:
-                module.merge()
-            part.set_submodule(name, module.get_base_layer())
-
-
 def check_targets(part: nn.Module, targets: Sequence[str] | str | None) -> None:
     """Raise :class:`ConfigError` when a name in the list ``targets`` names no module of ``part``.
 
@@ -292,22 +282,6 @@ def without_adapters(part: nn.Module) -> Iterator[None]:
     finally:
         for layer, was in zip(layers, before, strict=True):
             layer._disable_adapters = was
-
-
-def in_chunks(function: Callable[[Tensor], Sequence[Tensor]], frames: Tensor, size: int) -> Sequence[Tensor]:
-    """A function of frames (B, 3, H, W), applied to ``size`` of them at once, the last ones filled up; 0 for all."""
-    if not size or len(frames) == size:
-        return function(frames)
-    parts = [function(part) for part in _filled(frames, size)]
-    return [torch.cat(each)[: len(frames)] for each in zip(*parts, strict=True)]
-
-
-def _filled(pixel_values: Tensor, size: int) -> Iterator[Tensor]:
-    """Parts of ``size`` photos each, the last one filled up with zeros; at least one."""
-    for start in range(0, max(1, len(pixel_values)), size):
-        part = pixel_values[start : start + size]
-        blank = part.new_zeros(size - len(part), *part.shape[1:])
-        yield torch.cat([part, blank])
 
 
 def cell_patches(side: int, pool: int) -> Tensor:

@@ -239,8 +239,8 @@ def load_reader(path: str | Path, text_source: str, chat: Chat, token_rms: float
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    from calm.model.backbone import merge_lora
     from calm.model.checkpoint import source_dir
-    from calm.model.encoder import merge_lora
 
     try:
         with safe_open(path, "pt") as file:

@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from calm.errors import WeightsError
+from calm.model.backbone import merge_lora
 from calm.model.checkpoint import trained_state
 from calm.model.compact import pack, unpack
-from calm.model.encoder import VisionEncoder, merge_lora
+from calm.model.encoder import VisionEncoder
 from calm.model.modeling import CalmForConditionalGeneration
 
 JUDGE = "judge.safetensors"

@@ -14,8 +14,9 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from calm.errors import ConfigError
+from calm.model.backbone import merge_lora
 from calm.model.configuration import CalmConfig
-from calm.model.encoder import VisionEncoder, check_targets, merge_lora
+from calm.model.encoder import VisionEncoder, check_targets
 from calm.model.examples import Examples
 from calm.model.heads import AuxiliaryHeads, Beliefs
 from calm.model.mfam import Mfam

@@ -59,10 +59,14 @@ class VisualTokens:
     remedy: Tensor | None = None
     amount: Tensor | None = None
 
+    @property
+    def parts(self) -> list[Tensor | None]:
+        """All attributes in their order."""
+        return [getattr(self, each.name) for each in fields(self)]
+
     def of(self, photos: slice | Tensor) -> VisualTokens:
         """Those of some of the photos."""
-        found = {each.name: getattr(self, each.name) for each in fields(self)}
-        return VisualTokens(**{name: None if value is None else value[photos] for name, value in found.items()})
+        return VisualTokens(*(None if part is None else part[photos] for part in self.parts))
 
 
 class CalmForConditionalGeneration(PreTrainedModel):

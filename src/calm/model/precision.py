@@ -1,10 +1,22 @@
-"""Which number format is fast on this machine."""
+"""Which device there is on this machine, and which number format is fast on it."""
 
 from __future__ import annotations
 
 import platform
 
 import torch
+
+from calm.errors import UsageError
+
+
+def usable_device(name: str | None = None) -> torch.device:
+    """The device of that name, or the best there is. Raises :class:`UsageError` for one that this machine has not."""
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch has no common error for this
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"expected a device that this machine has, such as cpu, found {name!r}: {cause}") from None
 
 
 def fast_dtype(device: str | torch.device | None = None) -> torch.dtype:

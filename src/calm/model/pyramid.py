@@ -20,8 +20,8 @@ from torch.nn.utils import fuse_conv_bn_eval
 from transformers import AutoModel
 
 from calm.errors import ConfigError, WeightsError
+from calm.model.backbone import in_chunks
 from calm.model.compact import pack_difference, unpack_difference
-from calm.model.encoder import in_chunks
 from calm.model.heads import HEADS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Pyramid(nn.Module):
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Whole frames (B, 3, S, S), normalised for the encoder → (B, n) for each name of :data:`SAYS`."""
-        (told,) = in_chunks(lambda part: [self.pooled(part)], frames, self.chunk)
+        (told,) = in_chunks(lambda part: [self.pooled(part)], self.chunk, frames)
         told = F.dropout(told.to(self.out["score"].weight.dtype), self.dropout, self.training)
         return {name: head(told) for name, head in self.out.items()}
 

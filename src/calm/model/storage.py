@@ -19,7 +19,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
 
 from calm.errors import WeightsError
 from calm.model.config import OneNetworkConfig
@@ -30,6 +31,11 @@ TRAINED, MANIFEST, CONFIG = "trained.safetensors", "manifest.json", "config.json
 EIGHT_BITS = 4096
 """Matrices of at least so many values are stored in eight bits."""
 PACKAGED_PARTS = ("dinov2-s", "smollm2")
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""ChatML without a system message: every prompt token costs time on every photo."""
 
 
 def source_folder(source: str) -> Path:
@@ -39,10 +45,15 @@ def source_folder(source: str) -> Path:
 
 def source_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Tokenizer of a language model by its source, see :func:`source_folder`. Raises :class:`WeightsError`."""
-    from calm.model.checkpoint import load_tokenizer
-
     with _reading(f"a tokenizer at {source}"):
         return load_tokenizer(str(source_folder(source)))
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a language model's folder or hub id, with this project's chat template."""
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
 
 
 def read_config(folder: str | Path) -> OneNetworkConfig:
@@ -167,7 +178,8 @@ def load(folder: str | Path) -> tuple[CalmForConditionalGeneration, PreTrainedTo
     quiet_transformers()
     config = read_config(folder)
     tokenizer = source_tokenizer(config.text_source)
-    model = CalmForConditionalGeneration(config)
+    with no_init_weights():  # every weight is read below
+        model = CalmForConditionalGeneration(config)
     fill_frozen(model)
     embed_lexicons(model, tokenizer)
     fill_trained(model, folder)

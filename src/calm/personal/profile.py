@@ -248,5 +248,6 @@ def _read_out(distribution: np.ndarray) -> Score:
 def _score(mean: float, spread: float) -> Score:
     """A normal distribution, cut to 1–10, as a score."""
     middle = float(np.clip(mean, 1.0, 10.0))
-    density = np.exp(-0.5 * ((STEPS - middle) / spread) ** 2)
+    logs = -0.5 * ((STEPS - middle) / spread) ** 2
+    density = np.exp(logs - logs.max())  # however narrow, one step has a probability
     return Score(middle, float(spread), tuple((density / density.sum()).tolist()))

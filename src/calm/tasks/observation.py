@@ -44,6 +44,18 @@ FAULTS: dict[tuple[str, str], str] = {
 }
 """What is wrong, by the remedy that mends it."""
 
+MOODS = {
+    "amusement": "cheerful",
+    "awe": "grand",
+    "contentment": "calm",
+    "disgust": "unpleasant",
+    "excitement": "lively",
+    "fear": "uneasy",
+    "sadness": "melancholy",
+    "neutral": "plain",
+}
+"""Words for the emotions that PARA's raters named."""
+
 STRENGTHS = ("slight", "clear", "strong")
 """Words for severities below .33, below .66 and above."""
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
 from calm.edits.suggest import to_suggestion
+from calm.model.backbone import in_chunks
 from calm.model.config import SCORE_LEVELS
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.tasks.exchange import COMMENT_QUESTION, QUALITY_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION, Packer
@@ -20,15 +21,16 @@ NOTHING = "Nothing."
 
 
 class Reader:
-    """Reads answers.
+    """Reads answers. Numbers come back on the CPU, whichever device the network is on.
 
     Args:
         model: in evaluation mode.
         tokenizer: of its language model.
+        rows: photos that go through the network at once, see :func:`calm.model.backbone.in_chunks`; 0 for all.
     """
 
-    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, rows: int = 0) -> None:
+        self.model, self.tokenizer, self.rows = model, tokenizer, rows
         self.packer = Packer(tokenizer, model.config.frame_tokens, model.config.detail_tokens)
 
     def prompt(self, seen: VisualTokens, question: str, detail: bool = True) -> Tensor:
@@ -45,11 +47,22 @@ class Reader:
         parts.append(words(self.packer.question(question)))
         return torch.cat([part.to(table.weight.dtype) for part in parts], dim=1)
 
-    def states(self, embeddings: Tensor) -> Tensor:
-        """Last hidden states of prompts of one length: (B, T, width)."""
-        (count, length), device = embeddings.shape[:2], embeddings.device
-        mask = torch.ones(length, length, dtype=torch.bool, device=device).tril().expand(count, -1, -1)
-        return self.model.hidden(embeddings, mask, torch.arange(length, device=device).expand(count, -1))
+    def states(self, embeddings: Tensor, ends: int = 1) -> Tensor:
+        """Last hidden states of prompts of one length: (B, T, width).
+
+        Args:
+            ends: of the tokens, (B, T, width), so many last ones each end the prompt by itself.
+        """
+        length, device = embeddings.shape[1], embeddings.device
+        mask = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+        mask[-ends:, -ends:] = torch.eye(ends, dtype=torch.bool, device=device)
+        positions = torch.arange(length, device=device).clamp(max=length - ends)
+
+        def read(part: Tensor) -> list[Tensor]:
+            count = len(part)
+            return [self.model.hidden(part, mask.expand(count, -1, -1), positions.expand(count, -1))]
+
+        return in_chunks(read, self.rows, embeddings)[0]
 
     # ------------------------------------------------------------------------------------------------ numbers
 
@@ -57,7 +70,7 @@ class Reader:
     def scores(self, seen: VisualTokens) -> Tensor:
         """Probabilities of the scores 1 … 10, read in one forward pass over the frame: (B, 10)."""
         states = self.states(self.prompt(seen, SCORE_QUESTION, detail=False))
-        return self.model.score_logits(states[:, -1]).softmax(dim=1)
+        return self.model.score_logits(self._answered(states[:, -1])).softmax(dim=1).cpu()
 
     def means(self, seen: VisualTokens) -> list[float]:
         """Mean of :meth:`scores`, 1–10, of each photo."""
@@ -67,27 +80,40 @@ class Reader:
     def qualities(self, seen: VisualTokens) -> Tensor:
         """Probabilities of technical quality 1 … 10, read in one forward pass over frame and crop: (B, 10)."""
         states = self.states(self.prompt(seen, QUALITY_QUESTION))
-        return self.model.quality_logits(states[:, -1]).softmax(dim=1)
+        return self.model.quality_logits(self._answered(states[:, -1])).softmax(dim=1).cpu()
 
     @torch.inference_mode()
     def remedy_logits(self, seen: VisualTokens) -> Tensor:
         """Logits of each remedy as the network gives them, the last is "nothing": (B, remedies)."""
         states = self.states(self.prompt(seen, SUGGEST_QUESTION))
-        return self.model.remedy_logits(states[:, -1])
+        return self.model.remedy_logits(self._answered(states[:, -1])).cpu()
 
     def remedies(self, seen: VisualTokens) -> Tensor:
         """Calibrated probability of each remedy, the last is "nothing", in one forward pass: (B, remedies)."""
-        logits = self.remedy_logits(seen) / self.model.config.remedy_temperature
+        return self._calibrated(self.remedy_logits(seen))
+
+    @torch.inference_mode()
+    def advice(self, seen: VisualTokens) -> tuple[Tensor, Tensor]:
+        """:meth:`remedies`, and how strong the fault is that each remedy mends, 0–1, in one forward pass.
+
+        Returns:
+            (B, remedies) probabilities, the last is of "nothing"; (B, len(CLASSES)) severities.
+        """
+        prompt, count = self.prompt(seen, SUGGEST_QUESTION), len(CLASSES)
+        asked = self.model.remedy_tokens.weight[:count].to(prompt.dtype).expand(len(prompt), -1, -1)
+        states = self._answered(self.states(torch.cat([prompt, asked], dim=1), ends=count)[:, -count - 1 :])
+        levels = self.model.amount_logits(states[:, 1:].flatten(0, 1)).softmax(dim=1).cpu()
+        severities = levels @ torch.linspace(0, 1, levels.shape[1])
+        return self._calibrated(self.model.remedy_logits(states[:, 0]).cpu()), severities.view(-1, count)
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        logits = logits / self.model.config.remedy_temperature
         logits[:, -1] += self.model.config.remedy_nothing
         return logits.softmax(dim=1)
 
-    @torch.inference_mode()
-    def severities(self, seen: VisualTokens, remedies: Tensor) -> Tensor:
-        """How strong the fault is that a remedy mends, 0–1: one remedy a photo (B,) → (B,)."""
-        prompt = self.prompt(seen, SUGGEST_QUESTION)
-        asked = self.model.remedy_tokens(remedies)[:, None].to(prompt.dtype)
-        levels = self.model.amount_logits(self.states(torch.cat([prompt, asked], dim=1))[:, -1]).softmax(dim=1)
-        return (levels * torch.linspace(0, 1, levels.shape[1], device=levels.device)).sum(dim=1)
+    def _answered(self, states: Tensor) -> Tensor:
+        """States in the number format of the rows that answers are read by."""
+        return states.to(self.model.answers.weight.dtype)
 
     # ------------------------------------------------------------------------------------------------ words
 
@@ -97,8 +123,9 @@ class Reader:
 
     def spoken_remedies(self, seen: VisualTokens) -> list[str]:
         """The surest remedy as a sentence; :data:`NOTHING` where it is less sure than ``config.remedy_least``."""
-        sure, index = self.remedies(seen)[:, : len(CLASSES)].max(dim=1)
-        found = zip(sure.tolist(), index.tolist(), self.severities(seen, index).tolist(), strict=True)
+        remedies, severities = self.advice(seen)
+        sure, index = remedies[:, : len(CLASSES)].max(dim=1)
+        found = zip(sure.tolist(), index.tolist(), severities.gather(1, index[:, None])[:, 0].tolist(), strict=True)
         least = self.model.config.remedy_least
         return [to_suggestion(CLASSES[k], how, p, seed=0).text if p >= least else NOTHING for p, k, how in found]
 

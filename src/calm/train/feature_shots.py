@@ -56,7 +56,7 @@ def write_shots(
             return None
 
     def keep(shots: list[Shot]) -> None:
-        close = [shot for shot in shots if kind == "edited" or shot.photo.native]
+        close = [shot for shot in shots if config.detail_layers and (kind == "edited" or shot.photo.native)]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             for views in _filled([shot.frame for shot in shots], batch, model):
                 pooled, tokens = model.backbone.trunk(views.pixels, config.trunk_layers, config.trunk)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calm.tasks.observation import FAULTS, MEASURED, STRENGTHS, Observation, measured_words
+from calm.tasks.observation import FAULTS, MEASURED, MOODS, STRENGTHS, Observation, measured_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from calm.train.examples import Shot
     from calm.train.vocabulary import Vocabulary
 
-MOODS = {
-    "amusement": "cheerful",
-    "awe": "grand",
-    "contentment": "calm",
-    "disgust": "unpleasant",
-    "excitement": "lively",
-    "fear": "uneasy",
-    "sadness": "melancholy",
-    "neutral": "plain",
-}
-"""Words for the emotions that PARA's raters named."""
 ATTRIBUTE_WORDS = tuple(
     dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
 )

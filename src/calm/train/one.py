@@ -91,6 +91,7 @@ class OneRecipe(_Strict):
     output: Path
     save_every: float = Field(240.0, description="seconds between checkpoints")
     validate_every: int = Field(250, description="steps between validations on photos left out")
+    seed: int = Field(0, description="of the initial weights; stages have their own")
     packed: bool = Field(True, description="all exchanges about a photo behind its visual tokens, which stand once")
     compile: bool = Field(True, description="compile the language model's blocks; needs a C++ compiler")
 
@@ -115,7 +116,7 @@ def train(path: str | Path, overrides: Sequence[str] = ()) -> Path:
     known = gather(recipe.data.root, "train", read_soft(recipe.data.soft) if recipe.data.soft else None)
     chosen = choose(recipe, known)
     vocabulary = build_vocabulary(known)
-    torch.manual_seed(0)
+    torch.manual_seed(recipe.seed)
     model, tokenizer = build(
         recipe.vision, recipe.text, vocabulary=vocabulary.words, attribute_words=list(ATTRIBUTE_WORDS), **recipe.config
     )

@@ -87,6 +87,7 @@ class Comparison(_Strict):
         tree["data"] |= self.data.model_dump(mode="json", exclude_unset=True)
         for key, value in (self.settings | (row.settings if row else {})).items():
             assign(tree, f"{key}={json.dumps(value)}")
+        tree["seed"] = seed
         left_out = row.without if row else []
         tree["photos"] = {key: count for key, count in tree["photos"].items() if key not in left_out}
         for stage in tree["stages"]:

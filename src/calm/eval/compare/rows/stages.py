@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from safetensors import safe_open
 
 from calm.eval.compare.rows.base import Found, Place
 from calm.eval.compare.spec import Row, training_digest
 from calm.eval.gather import batches, progress, refuse_trained
 from calm.eval.metrics import srcc
 from calm.model.config import SCORE_LEVELS
-from calm.train.objectives import AuxiliaryHeads
 
 BATCH = 16
 CURVE = 60
@@ -40,7 +38,7 @@ def run(place: Place, row: Row, seed: int) -> Found:
         path = folder / "recipe.yaml"
         tree |= {"name": f"{place.spec.name}: {row.title}", "output": str(folder)}
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
-        read_scores(train(path), tree["stages"][-1]["name"], place.photos.test.paths, kept)
+        read_scores(train(path), place.photos.test.paths, kept)
     with np.load(kept) as stored:
         said = {name: stored[name] for name in stored}
     manifest = json.loads((folder / "manifest.json").read_text())["tensors"]
@@ -55,28 +53,22 @@ def run(place: Place, row: Row, seed: int) -> Found:
     )
 
 
-def read_scores(folder: Path, stage: str, paths: Sequence[str], target: Path) -> None:
-    """Distributions of the score by the language model and by the auxiliary heads, (n, 10) each, into ``target``.
+def read_scores(folder: Path, paths: Sequence[str], target: Path) -> None:
+    """Distributions of the score by the language model and by the auxiliary head, (n, 10) each, into ``target``.
 
-    Args:
-        stage: the last one, whose checkpoint holds the heads.
-        paths: of photos that the network never saw.
+    ``paths``: of photos that the network never saw.
     """
     from calm.data.images import load_photo
     from calm.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(folder)
     refuse_trained(pipeline, paths)
-    heads = AuxiliaryHeads(pipeline.answers.model.config)
-    with safe_open(folder / f"{stage}.safetensors", "pt") as file:
-        heads.load_state_dict({name: file.get_tensor(f"heads.{name}") for name in heads.state_dict()})
-    heads.eval()
     found: dict[str, list[np.ndarray]] = {"language": [], "heads": []}
     with torch.inference_mode():
         for part in progress(list(batches(paths, BATCH)), "reading"):
             seen = pipeline.answers.see([load_photo(path).pixels for path in part], detail=False)
             found["language"].append(pipeline.answers.scores(seen).double().numpy())
-            found["heads"].append(heads(seen)[0].double().softmax(dim=1).numpy())
+            found["heads"].append(seen.score.double().softmax(dim=1).cpu().numpy())
     scratch = target.with_suffix(".part.npz")
     np.savez(scratch, language=np.concatenate(found["language"]), heads=np.concatenate(found["heads"]))
     scratch.replace(target)
