@@ -157,14 +157,6 @@ def test_a_model_without_a_reader_cannot_learn_in_context(model, tmp_path, capsy
     assert "no profiles in" in capsys.readouterr().out, "nothing is half-written"
 
 
-def test_meanings_need_a_model_that_sees_what_photos_show(model, tmp_path, capsys):
-    folder = tmp_path / "mine"
-    rated(folder, DARK)
-    assert calm("profile", "meanings", folder, "--output", tmp_path / "m.safetensors", "--model", model, "-q") == 2
-    assert "expected a model that sees what photos show, found bright without" in capsys.readouterr().err
-    assert not (tmp_path / "m.safetensors").exists()
-
-
 def test_what_a_model_sees_is_written_down(model, tmp_path, capsys):
     folder = tmp_path / "mine"
     rated(folder, DARK)

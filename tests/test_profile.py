@@ -9,14 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from test_personal import people
 
+from calm.data.measure import MEASURE_NAMES
 from calm.errors import UsageError, WeightsError
+from calm.model.config import OneNetworkConfig
+from calm.model.network import VisualTokens
 from calm.personal.prior import Prior, Shown
 from calm.personal.profile import Preferred, Profile
 from calm.personal.store import Store
 from calm.personal.telling import most_telling
-from calm.personal.traits import TRAITS, leanings
+from calm.personal.traits import MOODS, TRAITS, leanings, traits
+from calm.train.observing import ATTRIBUTE_WORDS
 
 MODEL = ("bright", "b" * 64)
 
@@ -222,3 +227,21 @@ def test_a_profile_says_what_the_person_likes(prior):
     assert found["rich colour"] == pytest.approx(1.0, abs=0.15), "a little of each stands in the other by chance"
     assert found["snow"] == pytest.approx(-0.6, abs=0.15)
     assert leanings(prior, prior.reference @ weights) == [], "of photos without known traits nothing is said"
+    other = replace(known, traits=values[:, 1:])
+    assert leanings(other, known.reference @ weights) == [], "traits of another release have other names"
+
+
+def test_traits_are_measured_or_words_that_the_network_is_sure_of():
+    """Each word stands where its trait does, whatever the order in the network's vocabulary."""
+    config = OneNetworkConfig(vocabulary=["snow", "cat", "dog"], attribute_words=["dark", "uneasy"])
+    measures = np.arange(2 * len(MEASURE_NAMES), dtype=np.float32).reshape(2, -1)
+    words, attributes = torch.tensor([[9.0, 9, -9], [-9, 9, 9]]), torch.tensor([[9.0, -9], [-9, 9]])
+    values = traits(measures, VisualTokens(torch.zeros(2, 1, 4), None, words, attributes), config)
+    said = dict(zip(TRAITS, values.T.round(2).tolist(), strict=True))
+    assert (said["snow"], said["dogs"], said["a mood: uneasy"]) == ([1, 0], [0, 1], [0, 1])
+    assert said["rich colour"] == measures[:, MEASURE_NAMES.index("chroma_mean")].tolist()
+    assert said["the sea"] == said["a mood: calm"] == [0, 0], "words that this network does not have"
+
+
+def test_traits_are_words_that_networks_are_taught():
+    assert set(MOODS) < set(ATTRIBUTE_WORDS)

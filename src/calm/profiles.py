@@ -64,14 +64,17 @@ def reader_of(model: Any, prior: Prior, way: str) -> InContext | None:  # noqa: 
 
 
 def traits_task() -> Task:
-    """Traits of photos (:data:`calm.personal.traits.TRAITS`) in place of features; of predictors that look closely."""
+    """Traits of photos (:data:`calm.personal.traits.TRAITS`) in place of features; of :class:`Pipeline` alone."""
+    import numpy as np
+
+    from calm.data.measure import measure
     from calm.personal.traits import traits
 
-    def task(model: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401 - a predictor, which looks closely
-        seen = model.look(photos)
-        values = traits(seen.cues, model.model.heads(seen.tokens, seen.measures))
-        scores = model.jury.verdict(seen.opinions)
-        return [Result(score, features=row) for score, row in zip(scores, values, strict=True)]
+    def task(model: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401 - a pipeline, which has more than a Model
+        pixels = [photo.pixels for photo in photos]
+        measures = np.stack([measure(each) for each in pixels])
+        values = traits(measures, model.answers.see(pixels), model.answers.model.config)
+        return [Result(NOTHING, features=row) for row in values]
 
     return task
 
@@ -214,41 +217,6 @@ def look_at_photos(model: Model, paths: Sequence[str]) -> tuple[Seen, Failed]:
         raise DataError(f"expected photos that can be read, found none of {len(paths)}: {failed[0]['error']}")
     photos = _shown([described for _, _, described in rows])
     return Seen.gather(model.sha256, [sha256 for _, sha256, _ in rows], photos), failed
-
-
-def write_meanings(model: Any, paths: Sequence[str], output: str | Path) -> None:  # noqa: ANN401 - a predictor
-    """Write what a model's language model, as it was before any training here, thinks of what photos show.
-
-    Raises:
-        UsageError: for a model that does not see what photos show.
-        DataError: where no photo could be read.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from calm.model.checkpoint import load_tokenizer, source_dir
-    from calm.model.meanings import Meanings, ask_meanings, class_names, save_meanings
-
-    if not hasattr(model, "describer") or not model.describer.semantics:
-        raise UsageError(
-            f"expected a model that sees what photos show, found {model.name} without; give semantics_sources in its "
-            "configuration"
-        )
-
-    def classes(predictor: Any, photos: list[Photo]) -> list[Result]:  # noqa: ANN401
-        with torch.inference_mode():
-            said = predictor.describer.classes([photo.pixels for photo in photos])
-        rows = torch.stack([logits for _, logits in said], dim=1)
-        return [Result(NOTHING, features=row) for row in rows.cpu().numpy()]
-
-    found = [one.result.features for one in Engine(model).answers(list(paths), classes) if one.result]
-    if not found:
-        raise DataError(f"expected photos that can be read, found none of {len(paths)}; name others")
-    source = model.model.config.text_source
-    language_model = AutoModelForCausalLM.from_pretrained(source_dir(source)).eval()
-    table = ask_meanings(language_model, load_tokenizer(source), class_names())
-    logits = torch.stack([torch.from_numpy(each) for each in found if each is not None], dim=1)
-    save_meanings(table, [Meanings.measure(table, each) for each in logits], output)
 
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:

@@ -258,27 +258,6 @@ def look(
     talk.say(f"{len(seen.hashes)} photos in {output}")
 
 
-@app.command()
-def meanings(
-    paths: Paths,
-    output: NewFile,
-    limit: Drawn = None,
-    model: Model = DEFAULT_MODEL,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Ask a model's language model what the things that photos show mean to people.
-
-    Tastes are learnt from these meanings, too; the file belongs into the model's folder as meanings.safetensors. The
-    photos say how widely meanings differ from one to the next.
-    """
-    photos = _draw_photos(paths, limit, output)
-    predictor = _open(model, None, Talk(verbose, quiet))
-    from calm.profiles import write_meanings
-
-    write_meanings(predictor, photos, output)
-
-
 def _learn(
     name: str,
     ratings: Path,

@@ -28,7 +28,6 @@ from calm.personal.in_context import InContext
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
 from calm.personal.people import Part
 from calm.personal.prior import Prior, Shown
-from calm.personal.tuned import Tuned
 from calm.profiles import traits_task
 
 QUERIES = 5
@@ -69,7 +68,6 @@ def eval_piaa(
     compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
     seen, shown, hashes = _look(predictor, given, failed)
-    also = [Tuned(predictor.judge_described)] if hasattr(predictor, "judge_described") else []
     found = measure(
         given,
         seen,
@@ -79,7 +77,7 @@ def eval_piaa(
         draws=draws,
         seed=seed,
         tested=tested,
-        also=lambda part: [*also, *unseen(readers, [hashes[path] for path in part.paths])],
+        also=lambda part: unseen(readers, [hashes[path] for path in part.paths]),
         only=only,
     )
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
@@ -92,7 +90,7 @@ def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Pr
     seen, shown, _ = _look(predictor, given, [])
     part = Part.gather(given, seen, shown)
     paths = sorted(seen, key=lambda path: seen[path])
-    known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "look") else []
+    known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "answers") else []
     rows = [answer.result.features for answer in known if answer.result and answer.result.features is not None]
     return Prior.learn(part.photos, part.people, traits=np.stack(rows) if rows else None)
 

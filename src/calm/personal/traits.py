@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calm.data.measure import CUE_NAMES, standardise
-from calm.model.heads import EMOTIONS
+from calm.data.measure import MEASURE_NAMES
 from calm.personal.prior import GENERAL, Prior
-from calm.words.things import THINGS
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from calm.model.config import OneNetworkConfig
+    from calm.model.network import VisualTokens
 
 CUES = {
     "bright light": "luma_mean",
@@ -22,10 +23,10 @@ CUES = {
     "rich colour": "chroma_mean",
     "warm colour": "b_middle",
     "fine detail": "sharp_median",
-    "large subjects": "subject_share",
 }
-"""Traits that are measured, and the cue that says so."""
-MOODS = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
+"""Traits that are measured, and the pixel statistic that says so."""
+MOODS = ("cheerful", "grand", "calm", "unpleasant", "lively", "uneasy", "melancholy")
+"""Attribute words of the network that name a mood."""
 SHOWN = {
     "child": "children",
     "people": "people",
@@ -36,11 +37,11 @@ SHOWN = {
     "snow": "snow",
     "street": "streets",
     "mountain": "mountains",
-    "forest": "trees",
+    "forest": "forests",
     "room": "rooms",
 }
-"""Things of :mod:`calm.words.things` that the model tells with some certainty, and what they are called here."""
-TRAITS = (*CUES, *(f"a mood of {mood}" for mood in MOODS), *SHOWN.values())
+"""Words of the network's vocabulary, and what they are called here."""
+TRAITS = (*CUES, *(f"a mood: {mood}" for mood in MOODS), *SHOWN.values())
 LEAST = 0.1
 """Correlation with a trait below which nothing is said of it."""
 
@@ -58,19 +59,33 @@ class Leaning:
     points: float
 
 
-def traits(cues: Sequence[Mapping[str, float]], heads: Mapping[str, Tensor]) -> np.ndarray:
-    """Values of :data:`TRAITS` for n photos, (n, len(TRAITS)), from their cues and the outputs of the heads."""
-    measured = np.stack([standardise(dict(each)) for each in cues])[
-        :, [CUE_NAMES.index(name) for name in CUES.values()]
-    ]
-    emotions = heads["emotions"].float().softmax(dim=1).cpu().numpy()[:, [EMOTIONS.index(mood) for mood in MOODS]]
-    names = list(THINGS)
-    content = heads["content"].float().sigmoid().cpu().numpy()[:, [names.index(name) for name in SHOWN]]
-    return np.concatenate([measured, emotions, content], axis=1)
+def traits(measures: np.ndarray, seen: VisualTokens, config: OneNetworkConfig) -> np.ndarray:
+    """Values of :data:`TRAITS` for n photos: (n, len(TRAITS)), those of moods and things as probabilities.
+
+    Args:
+        measures: (n, len(MEASURE_NAMES) or more), standardised pixel statistics.
+        seen: visual tokens of frame and crop.
+        config: of the network that saw them; a word that it does not have is 0 for every photo.
+    """
+    measured = measures[:, [MEASURE_NAMES.index(name) for name in CUES.values()]]
+    moods = _probabilities(seen.attributes, config.attribute_words, MOODS, len(measures))
+    things = _probabilities(seen.words, config.vocabulary, tuple(SHOWN), len(measures))
+    return np.concatenate([measured, moods, things], axis=1)
+
+
+def _probabilities(logits: Tensor | None, known: Sequence[str], words: Sequence[str], count: int) -> np.ndarray:
+    """(count, known) logits → (count, words) probabilities; 0 for words that are not known."""
+    found = np.zeros((count, len(words)), np.float32)
+    if logits is not None:
+        sure = logits.float().sigmoid().cpu().numpy()
+        for column, word in enumerate(words):
+            if word in known:
+                found[:, column] = sure[:, known.index(word)]
+    return found
 
 
 def leanings(prior: Prior, own: np.ndarray) -> list[Leaning]:
-    """What moves a person's score up, most first, and down, least first; empty where the prior knows no traits.
+    """What moves a person's score up, most first, and down, least first; empty where the prior knows none of them.
 
     Over the photos that the prior was learnt from: the covariance of each trait with what the personal score says
     beyond the general one.
@@ -78,7 +93,7 @@ def leanings(prior: Prior, own: np.ndarray) -> list[Leaning]:
     Args:
         own: personal scores of these photos, ``prior.reference``.
     """
-    if not len(prior.traits):
+    if prior.traits.shape[1] != len(TRAITS):  # none, or those of a release before
         return []
     general = prior.reference[:, GENERAL]
     line = np.column_stack([np.ones(len(own)), general])
