@@ -16,11 +16,3 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CALM_CACHE", str(folder))
     return folder
-
-
-@pytest.fixture(scope="session")
-def many() -> list:
-    """Facts of two hundred drawn photos."""
-    from drawn import facts_of
-
-    return [facts_of(seed) for seed in range(200)]

@@ -1,4 +1,4 @@
-"""Tiny random parts of the very classes that the real model is made of, written to folders; nothing is downloaded."""
+"""Tiny random parts of the very classes that the real model is made of; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -6,45 +6,11 @@ from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    Dinov2Config,
-    Dinov2Model,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MobileNetV1Config,
-    MobileNetV1Model,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    SiglipVisionConfig,
-    SiglipVisionModel,
-)
+from transformers import Dinov2Config, Dinov2Model, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from calm.model.storage import TEMPLATE
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"]
-LAYERS = {"low_layers": [1, 2], "middle_layers": [2, 3], "high_layers": [3, 4], "thematic_layer": 4}
-SHAPE = {
-    "image_size": 56,
-    "thematic_grid": 2,
-    "low_queries": 2,
-    "middle_queries": 2,
-    "high_queries": 2,
-    "qformer_layers": 1,
-    "qformer_heads": 2,
-    "qformer_hidden": 32,
-    "head_hidden": 16,
-    "measures": 8,
-    "measure_tokens": 2,
-    "statistics": 1,
-    "technique": 1,
-    "technique_hidden": 12,
-    "statistics_hidden": 16,
-    "beliefs": 2,
-    "notes": True,
-} | LAYERS
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
@@ -61,17 +27,13 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def vision_model(kind: str) -> torch.nn.Module:
+def vision_model() -> Dinov2Model:
     """A random vision model of four blocks on 56 × 56 pixels with patches of 14 (16 patches)."""
     shape = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 4, "image_size": 56, "patch_size": 14}
-    if kind == "dinov2":
-        return Dinov2Model(Dinov2Config(**shape))
-    if kind == "clip":
-        return CLIPVisionModel(CLIPVisionConfig(**shape, intermediate_size=64))
-    return SiglipVisionModel(SiglipVisionConfig(**shape, intermediate_size=64))
+    return Dinov2Model(Dinov2Config(**shape))
 
 
-def text_model(kind: str, vocabulary: int) -> torch.nn.Module:
+def text_model(vocabulary: int) -> LlamaForCausalLM:
     """A random causal language model of two blocks."""
     shape = {
         "vocab_size": vocabulary,
@@ -86,29 +48,14 @@ def text_model(kind: str, vocabulary: int) -> torch.nn.Module:
         "bos_token_id": 1,
         "tie_word_embeddings": True,
     }
-    return LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else Qwen2ForCausalLM(Qwen2Config(**shape))
+    return LlamaForCausalLM(LlamaConfig(**shape))
 
 
-def write_parts(folder: Path, vision: str = "dinov2", text: str = "llama", seed: int = 0) -> tuple[str, str]:
+def write_parts(folder: Path, seed: int = 0) -> tuple[str, str]:
     """Folders of a vision model and of a language model with its tokenizer."""
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
-    vision_model(vision).save_pretrained(folder / "vision")
-    text_model(text, len(tokenizer)).save_pretrained(folder / "text")
+    vision_model().save_pretrained(folder / "vision")
+    text_model(len(tokenizer)).save_pretrained(folder / "text")
     tokenizer.save_pretrained(folder / "text")
     return str(folder / "vision"), str(folder / "text")
-
-
-def write_pyramid(folder: Path, seed: int = 0) -> str:
-    """Folder of a random convolutional network with batch norms that have seen something."""
-    torch.manual_seed(seed)
-    model = MobileNetV1Model(MobileNetV1Config(depth_multiplier=0.05, hidden_act="relu6", tf_padding=True))
-    for module in model.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)  # what is seen must reach the end
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
-            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
-    model.save_pretrained(folder)
-    return str(folder)

@@ -60,23 +60,22 @@ def test_what_is_no_photo_is_refused(thing):
 
 
 def test_from_pretrained_loads_by_name_and_tells_the_terms_once(tmp_path, monkeypatch, caplog):
-    from calm import predictor
+    from calm.inference.pipeline import Pipeline
 
     asked = []
 
-    class Loads:
-        @staticmethod
-        def load(name, device=None):
-            asked.append((name, device))
-            return BrightModel()
+    def load(folder, device=None):
+        asked.append((folder, device))
+        return BrightModel()
 
-    monkeypatch.setattr(predictor, "Predictor", Loads)
+    monkeypatch.setattr(Pipeline, "load", load)
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
     (tmp_path / "mine" / "model_card.json").write_text('{"terms": "for research only"}')
     with caplog.at_level(logging.WARNING):
         judge = Calm.from_pretrained(tmp_path / "mine", "cpu")
         Calm.from_pretrained(tmp_path / "mine")
-    assert asked == [(str(tmp_path / "mine"), "cpu"), (str(tmp_path / "mine"), None)]
+    assert asked == [(tmp_path / "mine", "cpu"), (tmp_path / "mine", None)]
     assert [record.getMessage() for record in caplog.records] == ["mine: for research only"]
     assert judge.score(np.zeros((8, 8, 3), np.uint8)).value == 1
 

@@ -313,7 +313,7 @@ def test_a_reader_that_leaves_early_is_no_fault(photos):
 
 def test_every_command_has_help(capsys):
     commands = [[], ["score"], ["rank"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"], ["profile"]]
-    verbs = ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior", "look", "meanings")
+    verbs = ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior")
     commands += [["profile", each] for each in verbs]
     commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance", "speed")]
     for command in commands:

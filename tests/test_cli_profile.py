@@ -13,7 +13,6 @@ from test_cli import calm
 
 from calm import Calm, PhotoError, Store, UsageError
 from calm.cli import running
-from calm.personal.seen import Seen
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +68,7 @@ def test_from_ratings_to_personal_scores(model, tmp_path, capsys):
     table = rated(folder, DARK)
     assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
     said = capsys.readouterr().out
-    assert (
-        said.startswith("ann  7 photos rated on 1–5, way: tastes, bright")
-        and "better than the general score does" in said
-    )
+    assert said.startswith("ann  7 photos rated on 1–5, bright") and "better than the general score does" in said
     photos = [folder / "30.png", folder / "200.png"]
     plain = scores(capsys, *photos, "--model", model)
     own = scores(capsys, *photos, "--model", model, "--profile", "ann")
@@ -146,29 +142,6 @@ def test_the_same_in_python(model, tmp_path):
         machine.score(photos, profile="bob")
     with pytest.raises(UsageError, match="expected a model loaded from a folder"):
         Calm(BrightModel()).score(photos, profile=profile)
-
-
-def test_a_model_without_a_reader_cannot_learn_in_context(model, tmp_path, capsys):
-    folder = tmp_path / "mine"
-    learn = ("profile", "learn", "ann", rated(folder, DARK), "--images", folder, "--model", model, "-q")
-    assert calm(*learn, "--way", "in-context") == 2
-    assert "expected a model with a reader of examples" in capsys.readouterr().err
-    assert calm("profile", "list") == 0
-    assert "no profiles in" in capsys.readouterr().out, "nothing is half-written"
-
-
-def test_what_a_model_sees_is_written_down(model, tmp_path, capsys):
-    folder = tmp_path / "mine"
-    rated(folder, DARK)
-    (folder / "30.png").write_bytes(b"no photo")
-    target = tmp_path / "seen.safetensors"
-    assert calm("profile", "look", folder, "--output", target, "--limit", "100", "--model", model) == 0
-    seen = Seen.load(target)
-    assert len(seen.hashes) == len(DARK) - 1 and seen.model_sha256 == BrightModel().sha256
-    assert seen.photos.features.shape[0] == len(DARK) - 1
-    assert "left out" in capsys.readouterr().err
-    assert calm("profile", "look", folder, "--output", target, "--model", model) == 2
-    assert "expected a new file" in capsys.readouterr().err
 
 
 def test_a_pair_of_one_photo_is_refused(model, tmp_path, capsys):

@@ -69,7 +69,6 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         {"name": "read", "steps": 9, "rates": {"answers": 1e-3, "language": 1e-3}, "batch": batch, "rows": 6},
     ]
     tree = {
-        "network": "one",
         "name": "tiny",
         "vision": vision,
         "text": text,

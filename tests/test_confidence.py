@@ -13,7 +13,7 @@ from test_one_training import SHAPE
 from calm.data.images import load_photo
 from calm.errors import DataError
 from calm.inference.pipeline import Pipeline
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.storage import build, save
 from calm.train.confidence import FALSE_ALARMS, NOTHING, calibrate, fit, pair, report
 
@@ -77,7 +77,7 @@ def test_calibrating_sets_the_fields_that_the_answers_go_by(trained: tuple[Path,
     found = calibrate(folder, paths, saliency=None, batch_size=6)
     assert found["photos"] == 11, "photos that were trained on are left aside"
     after = Pipeline.load(folder)
-    config = OneNetworkConfig.from_pretrained(folder)
+    config = CalmConfig.from_pretrained(folder)
     assert config.remedy_temperature == found["temperature"] != 1.0
     assert (config.remedy_nothing, config.remedy_least) == (found["nothing"], found["least"])
     logits = np.log(before.edit_probabilities(photos)) / found["temperature"]

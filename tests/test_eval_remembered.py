@@ -116,7 +116,7 @@ def test_another_version_is_asked_itself(what: str, tmp_path: Path, monkeypatch:
 def test_source_is_hashed_where_answers_come_from_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("__init__.py", "predictor.py", "model/mfam.py", "eval/metrics.py", "data/datasets/a.py"):
+    for name in ("__init__.py", "engine.py", "model/network.py", "eval/metrics.py", "data/datasets/a.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     monkeypatch.setattr(remembered.calm, "__file__", str(tmp_path / "__init__.py"))
@@ -125,7 +125,7 @@ def test_source_is_hashed_where_answers_come_from_and_nowhere_else(
     (tmp_path / "eval/metrics.py").write_text("2")
     (tmp_path / "data/datasets/a.py").write_text("2")
     assert digest() == before
-    (tmp_path / "model/mfam.py").write_text("2")
+    (tmp_path / "model/network.py").write_text("2")
     assert digest() != before
 
 

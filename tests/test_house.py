@@ -17,15 +17,13 @@ FILES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES = 400
 
 FLOORS = [
-    {"types", "errors", "config", "memory", "calm"},
-    {"model", "edits", "data", "tasks", "words", "chat", "readout", "speaking", "personal"},
+    {"types", "errors", "calm"},
+    {"model", "edits", "data", "tasks", "personal"},
     {
         "train",
         "eval",
         "engine",
         "inference",
-        "observer",
-        "predictor",
         "catalogue",
         "trial",
         "table",
@@ -34,7 +32,7 @@ FLOORS = [
         "profiles",
         "metric",
     },
-    {"serve", "cli"},
+    {"cli"},
 ]
 """Each part may import from its own floor and from those above it in this list."""
 HEAVY = ("torch", "transformers", "numpy", "cv2", "PIL", "scipy", "pyarrow", "rich", "yaml", "peft", "onnx")
@@ -97,9 +95,7 @@ def test_nothing_is_unpickled(path):
             assert not names & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert called not in ("torch.save", "pickle.load", "pickle.loads"), f"{path}: {called}"
-            if called == "torch.load":  # one package carries its weights so: read once, verified, tensors alone
-                assert path.stem == "semantics" and "weights_only=True" in ast.unparse(node), f"{path}: torch.load"
+            assert called not in ("torch.save", "torch.load", "pickle.load", "pickle.loads"), f"{path}: {called}"
             if called.endswith(("np.load", "numpy.load")):
                 assert not any(word.arg == "allow_pickle" for word in node.keywords), f"{path}: allow_pickle"
 
@@ -174,10 +170,10 @@ def test_what_make_setup_pins_fits_the_package():
 
 
 def test_weights_are_pinned_and_hashed_alike():
-    from calm.model.weights import FOCUS, LITE0, LITE2, NIMA, SMOLLM2
+    from calm.model.weights import FOCUS, SMOLLM2
 
     text = (SOURCE.parents[1] / "requirements-weights.txt").read_text()
     pinned = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
-    wanted = [part.requirement for part in (FOCUS, LITE0, LITE2, NIMA, SMOLLM2)]
+    wanted = [part.requirement for part in (FOCUS, SMOLLM2)]
     assert sorted(line.split()[0] for line in pinned) == sorted(wanted)
     assert text.count("--hash=sha256:") == len(pinned)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from calm.data.measure import CUE_NAMES, measure, measurements
+from calm.data.measure import MEASURE_NAMES, measure, measurements
 
 PHOTOS = {"coffee": data.coffee(), "cat": data.chelsea(), "rocket": data.rocket()}
 
@@ -89,5 +89,5 @@ def test_lean_of_lines_has_the_sign_of_the_turn() -> None:
 @pytest.mark.parametrize("value", [0, 255])
 def test_any_photo_gives_finite_numbers(shape: tuple[int, int], value: int) -> None:
     vector = measure(np.full((*shape, 3), value, np.uint8))
-    assert vector.shape == (len(CUE_NAMES),) and vector.dtype == np.float32
+    assert vector.shape == (len(MEASURE_NAMES),) and vector.dtype == np.float32
     assert np.isfinite(vector).all() and np.abs(vector).max() <= 5

@@ -11,7 +11,7 @@ import torch
 from parts import text_model, tiny_tokenizer, vision_model
 
 from calm.inference.answers import Answers
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.model.storage import embed_lexicons
 from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, SCORE_QUESTION, SUGGEST_QUESTION, Exchange, Packer, embed
@@ -46,9 +46,7 @@ def tiny(**changes: Any) -> tuple[CalmForConditionalGeneration, Packer]:
         "vision_lora": ADAPTERS,
         "text_lora": ADAPTERS,
     }
-    config = OneNetworkConfig(
-        vision_model("dinov2").config, text_model("llama", len(tokenizer)).config, **shape | changes
-    )
+    config = CalmConfig(vision_model().config, text_model(len(tokenizer)).config, **shape | changes)
     model = CalmForConditionalGeneration(config)
     embed_lexicons(model, tokenizer)
     for name, parameter in model.named_parameters():
@@ -343,7 +341,7 @@ def test_the_recipe_names_parts_that_there_are() -> None:
     from calm.train.knowledge import FOLDERS
     from calm.train.one import load_recipe
 
-    recipe = load_recipe(Path(__file__).parents[1] / "recipes/one-network.yaml", ["data.root=/somewhere"])
+    recipe = load_recipe(Path(__file__).parents[1] / "recipes/calm-small.yaml", ["data.root=/somewhere"])
     model, _ = tiny()
     for stage in recipe.stages:
         assert all(model.trained_parameters([part]) for part in stage.rates)

@@ -96,6 +96,12 @@ def test_generate_gives_the_words_of_answers(network, processor) -> None:
     assert spoken == [f"{start}{more}".strip() for start, more in zip(begun, rest, strict=True)]
 
 
+def test_cached_equals_uncached_generation(network, processor) -> None:
+    inputs = processor(photos(2), QUESTIONS[2:])
+    cached, plain = (network.generate(**inputs, max_new_tokens=12, use_cache=use) for use in (True, False))
+    assert torch.equal(cached, plain)
+
+
 def test_a_batch_of_one_equals_one_of_four_with_other_questions(network, processor) -> None:
     together = say(network, processor, photos(4), QUESTIONS, max_new_tokens=16)
     alone = [
@@ -202,9 +208,9 @@ DAMAGES = {
     "another manifest": (edited("manifest.json", lambda _: b"[]"), WeightsError, "manifest.json"),
     "half a configuration": (edited("config.json", lambda data: data[:99]), WeightsError, "config.json"),
     "another network": (
-        edited("config.json", lambda data: data.replace(b"calm-one", b"calm")),
+        edited("config.json", lambda data: data.replace(b'"calm"', b'"calm-one"')),
         WeightsError,
-        "calm-one",
+        "of type calm in",
     ),
     "no frozen part": (set_to_gone("vision_source"), WeightsError, "a transformers model at /gone"),
     "no tokenizer": (set_to_gone("text_source"), WeightsError, "a tokenizer at /gone"),

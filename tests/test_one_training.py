@@ -71,7 +71,6 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         {"name": "read", "steps": 2, "rates": {"alignment": 1e-4, "answers": 1e-3, "language": 1e-3}, "prose": 1},
     ]
     tree = {
-        "network": "one",
         "name": "tiny",
         "vision": vision,
         "text": text,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calm.words.parse import sentences
 
 from calm import Calm
 from calm.data.images import load_photo
 from calm.model.weights import PACKAGED
 from calm.types import DIRECTIONS
-from calm.words.parse import sentences
 
 FOLDER = PACKAGED / "calm-small"
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.jpg"))

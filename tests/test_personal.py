@@ -80,20 +80,6 @@ def test_bent_directions_follow_tastes_that_are_no_straight_lines():
     assert found[1e-6] < 0.3 and found[2.0] > 0.9
 
 
-def test_the_tastes_of_a_course_of_examples_are_those_of_each_beginning():
-    """What stands beside the third example is the posterior after two, found by another way."""
-    rng = np.random.default_rng(8)
-    photos = Shown(rng.normal(size=(30, 5)), rng.uniform(3, 8, 30))
-    prior = Prior.learn(photos, [(np.arange(30), rng.uniform(1, 10, 30)) for _ in range(6)])
-    read, ratings = prior.read(photos)[:6], rng.uniform(1, 10, 6)
-    course = prior.examples(read, ratings)
-    for i in (0, 2, 5):
-        weights, uncertain = prior.person(read[:i], ratings[:i])
-        assert course[i, -2] == pytest.approx(float(read[i] @ weights), abs=1e-4)
-        assert course[i, -1] == pytest.approx(float(np.sqrt(read[i] @ uncertain @ read[i])), abs=1e-4)
-        assert np.allclose(course[i], prior.asked(read[i : i + 1], read[:i], ratings[:i])[0], atol=1e-4)
-
-
 def test_preferences_end_at_the_peak():
     """Weights after pairs are the most probable ones, as a plain optimiser finds them, and their curvature is right."""
     from scipy.optimize import minimize

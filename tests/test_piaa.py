@@ -47,8 +47,8 @@ def test_personal_scores_find_out_who_likes_it_dark(folder):
 def test_only_the_learners_that_are_asked_for_are_measured(folder):
     found = eval_piaa(BrightModel(), folder, folder / "ratings.csv", people=4, draws=1, only=["tastes"])
     assert list(found["shots"]["10"]) == ["generic", "tastes"]
-    with pytest.raises(UsageError, match="found in-context"):
-        eval_piaa(BrightModel(), folder, folder / "ratings.csv", people=4, draws=1, only=["in-context"])
+    with pytest.raises(UsageError, match="found eigentaste"):
+        eval_piaa(BrightModel(), folder, folder / "ratings.csv", people=4, draws=1, only=["eigentaste"])
 
 
 def test_photos_that_are_gone_are_told_and_left_out(folder, tmp_path):

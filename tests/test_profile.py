@@ -14,7 +14,7 @@ from test_personal import people
 
 from calm.data.measure import MEASURE_NAMES
 from calm.errors import UsageError, WeightsError
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.network import VisualTokens
 from calm.personal.prior import Prior, Shown
 from calm.personal.profile import Preferred, Profile
@@ -233,7 +233,7 @@ def test_a_profile_says_what_the_person_likes(prior):
 
 def test_traits_are_measured_or_words_that_the_network_is_sure_of():
     """Each word stands where its trait does, whatever the order in the network's vocabulary."""
-    config = OneNetworkConfig(vocabulary=["snow", "cat", "dog"], attribute_words=["dark", "uneasy"])
+    config = CalmConfig(vocabulary=["snow", "cat", "dog"], attribute_words=["dark", "uneasy"])
     measures = np.arange(2 * len(MEASURE_NAMES), dtype=np.float32).reshape(2, -1)
     words, attributes = torch.tensor([[9.0, 9, -9], [-9, 9, 9]]), torch.tensor([[9.0, -9], [-9, 9]])
     values = traits(measures, VisualTokens(torch.zeros(2, 1, 4), None, words, attributes), config)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
-    from calm.model.configuration import CalmConfig
-    from calm.model.modeling import CalmForConditionalGeneration
-    from calm.model.processing import CalmProcessor
+    from calm.inference.processing import CalmProcessor
+    from calm.model.config import CalmConfig
+    from calm.model.network import CalmForConditionalGeneration
     from calm.personal.profile import Profile
     from calm.personal.store import Store
     from calm.types import Aspect, Comment, Score, Suggestion
@@ -35,10 +35,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Aspect": "calm.types",
     "Calm": "calm.api",
-    "CalmConfig": "calm.model.configuration",
+    "CalmConfig": "calm.model.config",
     "CalmError": "calm.errors",
-    "CalmForConditionalGeneration": "calm.model.modeling",
-    "CalmProcessor": "calm.model.processing",
+    "CalmForConditionalGeneration": "calm.model.network",
+    "CalmProcessor": "calm.inference.processing",
     "CheckpointError": "calm.errors",
     "Comment": "calm.types",
     "ConfigError": "calm.errors",

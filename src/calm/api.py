@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from itertools import count
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 from calm.catalogue import terms_to_tell
 from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
@@ -59,10 +59,11 @@ class Calm:
         Raises:
             WeightsError: there is no such model, or its files are damaged.
         """
-        from calm.inference.opening import open_network
+        from calm.inference.pipeline import Pipeline
+        from calm.model.weights import model_dir
 
         name = fspath(name_or_folder)
-        model = open_network(name, device)
+        model = Pipeline.load(model_dir(name), device)
         terms = terms_to_tell(name)
         if terms:
             logger.warning("%s", terms)
@@ -93,7 +94,6 @@ class Calm:
         *,
         scale: tuple[float, float] | None = None,
         before: Profile | None = None,
-        way: Literal["tastes", "in-context"] | None = None,
     ) -> Profile:
         """What one person likes, from photos that they rated. It is kept nowhere: ``calm.Store().save(profile)`` does.
 
@@ -103,7 +103,6 @@ class Calm:
             pairs: of paths, the preferred photo first.
             scale: lowest and highest rating there could be; guessed if not given.
             before: a profile to add to.
-            way: see ``calm profile learn --way``.
 
         Raises:
             PhotoError: for a photo that cannot be read.
@@ -113,7 +112,7 @@ class Calm:
 
         rated = {fspath(path): value for path, value in (ratings or {}).items()}
         preferred = [(fspath(better), fspath(worse)) for better, worse in pairs]
-        given = rated, preferred, scale, before, way
+        given = rated, preferred, scale, before
         profile, failed = learn_from(self._engine.model, self._prior(), name, *given)
         if failed:
             raise PhotoError(f"{failed[0]['path']}: {failed[0]['error']}")

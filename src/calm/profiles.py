@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from calm.data.images import Photo
-    from calm.personal.in_context import InContext
     from calm.personal.prior import Prior, Shown
     from calm.personal.profile import Profile
-    from calm.personal.seen import Seen
 
 STARS = ((1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales of ratings in use, the first that holds all of a person's is taken where none is named."""
@@ -31,36 +29,17 @@ Failed = list[dict[str, str]]
 
 
 def personal_task(profile: Profile, prior: Prior) -> Task:
-    """Personal scores. What a profile in context rests on is encoded with the first photos, once."""
+    """Personal scores by a profile."""
     known: list[Callable[[np.ndarray], list[Score]]] = []
 
     def task(model: Model, photos: list[Photo]) -> list[Result]:
         _belongs(profile, model)
         if not known:
-            known.append(profile.scorer(prior, reader_of(model, prior, profile.way)))
+            known.append(profile.scorer(prior))
         scores = known[0](prior.read(_shown(model.describe(photos))))
         return [Result(score, profile=profile.name) for score in scores]
 
     return task
-
-
-def reader_of(model: Any, prior: Prior, way: str) -> InContext | None:  # noqa: ANN401 - a predictor, which may have one
-    """The model's reader of examples, for a profile that is learnt in context; None for any other.
-
-    Raises:
-        UsageError: for a model without one.
-    """
-    from calm.personal.in_context import InContext
-
-    if way != InContext.name:
-        return None
-    found = model.reader() if hasattr(model, "reader") else None
-    if found is None:
-        raise UsageError(
-            f"expected a model with a reader of examples (reader.safetensors), found none in {model.name}; learn the "
-            "profile by tastes"
-        )
-    return InContext(found[0], prior, found[1])
 
 
 def traits_task() -> Task:
@@ -87,7 +66,6 @@ def learn_profile(
     ratings: str | Path,
     scale: tuple[float, float] | None = None,
     before: Profile | None = None,
-    way: str | None = None,
 ) -> tuple[Profile, Failed]:
     """A profile from a table of one person's ratings, and the photos that could not be used.
 
@@ -98,7 +76,6 @@ def learn_profile(
         scale: lowest and highest rating there could be; None for that of ``before``, or else the first of :data:`STARS`
             that holds them all.
         before: a profile to add to.
-        way: of :data:`calm.personal.profile.WAYS`; None for that of ``before``, or else the first.
 
     Raises:
         DataError: for a table that cannot be used, or where no photo could be read.
@@ -118,7 +95,6 @@ def learn_profile(
         [(str(located[a]), str(located[b])) for a, b in pairs if located[a] and located[b]],
         scale,
         before,
-        way,
         missing=[{"path": each, "error": f"not found below {images}"} for each, path in located.items() if not path],
     )
     return profile, failed
@@ -132,7 +108,6 @@ def learn_from(
     pairs: Sequence[tuple[str, str]] = (),
     scale: tuple[float, float] | None = None,
     before: Profile | None = None,
-    way: str | None = None,
     missing: Sequence[dict[str, str]] = (),
 ) -> tuple[Profile, Failed]:
     """The same from ratings, or pairs, of photos by their paths.
@@ -143,7 +118,7 @@ def learn_from(
         missing: photos that are known to have failed already.
     """
     from calm.personal.prior import Shown
-    from calm.personal.profile import WAYS, Preferred, Profile
+    from calm.personal.profile import Preferred, Profile
 
     if before is not None:
         _belongs(before, model)
@@ -169,8 +144,7 @@ def learn_from(
         preferred = Preferred(hashes, together([a for a, _ in usable]), together([b for _, b in usable]))
     given = [known[path][0] for path in rated], together(rated), [ratings[path] for path in rated]
     whose = name, (model.name, model.sha256), prior
-    reader = reader_of(model, prior, way or (before.way if before else WAYS[0]))
-    return Profile.learn(*whose, *given, scale, before, preferred, reader), failed
+    return Profile.learn(*whose, *given, scale, before, preferred), failed
 
 
 def _names(pairs: Sequence[tuple[str, str]]) -> list[str]:
@@ -205,18 +179,6 @@ def rate_next(
     candidates = prior.read(_shown(seen))
     _, uncertain = profile.person(prior) if profile else prior.person(candidates[:0], np.zeros(0))
     return [paths[i] for i in most_telling(prior, uncertain, candidates, count)], failed
-
-
-def look_at_photos(model: Model, paths: Sequence[str]) -> tuple[Seen, Failed]:
-    """What the model sees on photos, to learn tastes from, and the photos that could not be read."""
-    from calm.personal.seen import Seen
-
-    failed: Failed = []
-    rows = list(_described(model, paths, failed))
-    if not rows:
-        raise DataError(f"expected photos that can be read, found none of {len(paths)}: {failed[0]['error']}")
-    photos = _shown([described for _, _, described in rows])
-    return Seen.gather(model.sha256, [sha256 for _, sha256, _ in rows], photos), failed
 
 
 def _described(model: Model, paths: Sequence[str], failed: Failed) -> Iterator[tuple[str, str, tuple]]:

@@ -12,13 +12,11 @@ import typer
 
 from calm.cli.evaluate_options import DataSet, ReportFormat, Root, Seed, Some, Split, folder
 from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
-from calm.cli.running import Talk, open_model
+from calm.cli.running import Talk, load_model, open_model
 from calm.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from calm.inference.pipeline import Pipeline
 
 
 def controls(
@@ -45,7 +43,7 @@ def controls(
     found = _decoded(draw(find(str(photos)), limit, seed))
     if len(found) < CANDIDATES:
         raise DataError(f"expected {CANDIDATES} photos at least in {photos}, found {len(found)}; give more")
-    report(run(_open(model, device).answers, found, seed), format, None)
+    report(run(load_model(model, device).answers, found, seed), format, None)
 
 
 def names(
@@ -83,7 +81,7 @@ def names(
         for row in read_table(labels, ("path", "nouns"))
     }
     chosen = draw(list(accepted), limit, seed)
-    report(run(_open(model, device).answers, _decoded(chosen), [accepted[path] for path in chosen]), format, None)
+    report(run(load_model(model, device).answers, _decoded(chosen), [accepted[path] for path in chosen]), format, None)
 
 
 def framing(
@@ -104,7 +102,7 @@ def framing(
     from calm.cli.evaluate import report
     from calm.eval.framing import eval_framing
 
-    report(eval_framing(_open(model, device), root, limit=limit, seed=seed), format, None)
+    report(eval_framing(load_model(model, device), root, limit=limit, seed=seed), format, None)
 
 
 def captions(
@@ -149,7 +147,7 @@ def captions(
     else:
         own = dict.fromkeys(find(str(photos)), ())
     references = captions_of(own, captions)
-    report(eval_captions(_open(model, device), references, limit=limit, seed=seed), format, None)
+    report(eval_captions(load_model(model, device), references, limit=limit, seed=seed), format, None)
 
 
 def faults(
@@ -174,7 +172,7 @@ def faults(
     from calm.cli.evaluate import report
     from calm.eval.faults import eval_faults
 
-    pipeline = _open(model, device)
+    pipeline = load_model(model, device)
     report(eval_faults(pipeline, mefb, polyu, hidden=held_out, limit=limit, seed=seed), format, None)
 
 
@@ -218,20 +216,7 @@ def quality(
     from calm.cli.evaluate import report
     from calm.eval.quality import eval_quality
 
-    report(eval_quality(_open(model, device), biq, limit=limit, seed=seed), format, None)
-
-
-def _open(model: str, device: str | None) -> Pipeline:
-    from calm.inference.pipeline import Pipeline
-    from calm.model.weights import model_dir
-
-    where = model_dir(model)
-    if not Pipeline.fits(where):
-        raise UsageError(
-            f"expected the folder of one network that answers everything, found {model}, whose scores and suggestions "
-            "are other networks'; train one with recipes/one-network.yaml and name its folder with --model"
-        )
-    return Pipeline.load(where, device)
+    report(eval_quality(load_model(model, device), biq, limit=limit, seed=seed), format, None)
 
 
 def _decoded(paths: list[str]) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ from calm.cli.evaluate_options import (
     folder,
 )
 from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Profile, Quiet, Verbose
-from calm.cli.running import Talk, open_model, open_profile, open_reader
+from calm.cli.running import Talk, open_model, open_profile
 from calm.errors import UsageError
 
 app = typer.Typer(
@@ -252,17 +252,6 @@ def piaa(
             dir_okay=False,
         ),
     ] = None,
-    reader: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--reader",
-            metavar="DIR",
-            help="A trained reader of examples; may be repeated. Each is tested on people and photos it never saw.",
-            exists=True,
-            file_okay=False,
-            show_default=False,
-        ),
-    ] = None,
     learner: Annotated[
         list[str] | None,
         typer.Option(
@@ -298,8 +287,7 @@ def piaa(
     names = test_people.read_text(encoding="utf-8").splitlines() if test_people else []
     tested = [name.strip() for name in names if name.strip()] if test_people else None
     settings: dict[str, Any] = {"shots": wanted, "people": people, "draws": draws, "seed": seed, "tested": tested}
-    readers = [open_reader(each, predictor) for each in reader or []]
-    figures = eval_piaa(predictor, images, ratings, **settings, readers=readers, only=learner)
+    figures = eval_piaa(predictor, images, ratings, **settings, only=learner)
     if plots:
         from calm.eval.plots import plot_piaa
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calm.cli.options import DEFAULT_MODEL, Device, Model, Paths, Quiet, Verbose
-from calm.cli.running import Talk, find, load_model, open_model, open_prior
+from calm.cli.running import Talk, find, open_model, open_prior
 
 if TYPE_CHECKING:
     from calm.personal.profile import Profile
@@ -50,23 +50,12 @@ Scale = Annotated[
 ]
 
 
-NewFile = Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)]
-Drawn = Annotated[int | None, typer.Option("--limit", min=1, help="So many photos at most, drawn by lot.")]
-
-
 @app.command()
 def learn(
     name: Name,
     ratings: Ratings,
     images: Images,
     scale: Scale = None,
-    way: Annotated[
-        Literal["tastes", "in-context"],
-        typer.Option(
-            "--way",
-            help="By tastes learnt from other people, or in context: the language model reads the examples.",
-        ),
-    ] = "tastes",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     verbose: Verbose = 0,
@@ -76,7 +65,7 @@ def learn(
 
     Ten are a beginning. The photos are only read; the profile holds none of them.
     """
-    _learn(name, ratings, images, scale, model, device, Talk(verbose, quiet), way)
+    _learn(name, ratings, images, scale, model, device, Talk(verbose, quiet))
 
 
 @app.command()
@@ -90,7 +79,7 @@ def update(
     quiet: Quiet = False,
 ) -> None:
     """Add rated photos to a profile; one that it knows counts with its new rating."""
-    _learn(name, ratings, images, None, model, device, Talk(verbose, quiet), None)
+    _learn(name, ratings, images, None, model, device, Talk(verbose, quiet), update=True)
 
 
 @app.command("list")
@@ -123,10 +112,8 @@ def show(
     """Say what a profile rests on, how far it may be trusted, and what this person likes and dislikes."""
     import numpy as np
 
-    from calm.personal.profile import WAYS
     from calm.personal.store import Store
     from calm.personal.traits import leanings
-    from calm.profiles import reader_of
 
     if picture:
         _new(picture, ".png", ".svg", ".pdf")
@@ -134,8 +121,7 @@ def show(
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
     known = open_prior(model)
-    reader = reader_of(load_model(model, None), known, profile.way) if profile.way != WAYS[0] else None
-    found = leanings(known, np.array([score.value for score in profile.scorer(known, reader)(known.reference)]))
+    found = leanings(known, np.array([score.value for score in profile.scorer(known)(known.reference)]))
     sides = {
         title: [each for each in found[::sign] if each.points * sign > 0][:SIDES]
         for title, sign in (("likes", 1), ("dislikes", -1))
@@ -218,7 +204,7 @@ def prior(
         Path, typer.Argument(metavar="RATINGS", help="CSV or Parquet: person, photo, rating.", exists=True)
     ],
     images: Images,
-    output: NewFile,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     verbose: Verbose = 0,
@@ -235,29 +221,6 @@ def prior(
     learn_prior(predictor, images, ratings).save(output)
 
 
-@app.command()
-def look(
-    paths: Paths,
-    output: NewFile,
-    limit: Drawn = None,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Write down what a model sees on photos, rated or not."""
-    talk = Talk(verbose, quiet)
-    photos = _draw_photos(paths, limit, output)
-    predictor = _open(model, device, talk)
-    from calm.profiles import look_at_photos
-
-    seen, failed = look_at_photos(predictor, photos)
-    for row in failed:
-        talk.say(f"left out {row['path']}: {row['error']}")
-    seen.save(output)
-    talk.say(f"{len(seen.hashes)} photos in {output}")
-
-
 def _learn(
     name: str,
     ratings: Path,
@@ -266,35 +229,27 @@ def _learn(
     model: str,
     device: str | None,
     talk: Talk,
-    way: str | None,
+    update: bool = False,
 ) -> None:
-    """Learn a profile in a ``way``, or add to one where None is given."""
+    """Learn a profile, or add to one."""
     from calm.errors import UsageError
     from calm.personal.profile import check_name
     from calm.personal.store import Store
 
     check_name(name)
     store = Store()
-    before = store.load(name) if way is None else None
-    if way is not None and name in store.names():
+    before = store.load(name) if update else None
+    if not update and name in store.names():
         raise UsageError(f"expected a new name, found a profile {name!r}; use: calm profile update, or remove it")
     predictor = _open(model, device, talk)
     from calm.profiles import learn_profile
 
-    profile, failed = learn_profile(predictor, open_prior(model), name, images, ratings, scale, before, way)
+    profile, failed = learn_profile(predictor, open_prior(model), name, images, ratings, scale, before)
     for row in failed:
         talk.say(f"left out {row['path']}: {row['error']}")
     store.save(profile)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
-
-
-def _draw_photos(paths: list[str], limit: int | None, output: Path) -> list[str]:
-    """The photos, or so many of them, for a file that is not there yet."""
-    from calm.eval.gather import draw
-
-    _new(output)
-    return draw(sorted(find(paths)[0]), limit, 0)
 
 
 def _draw(name: str, leanings: list[Leaning], path: Path) -> None:
@@ -337,7 +292,7 @@ def _line(profile: Profile) -> str:
     rated = f"{len(profile.ratings)} photos rated on {low:g}–{high:g}" if len(profile.ratings) else ""
     pairs = f"{len(profile.pairs)} pairs" if profile.pairs else ""
     told = ", ".join(part for part in (rated, pairs) if part)
-    return f"{profile.name}  {told}, way: {profile.way}, {profile.model} {profile.model_sha256[:12]}"
+    return f"{profile.name}  {told}, {profile.model} {profile.model_sha256[:12]}"
 
 
 def _open(model: str, device: str | None, talk: Talk):  # noqa: ANN202 - as in calm eval

@@ -11,9 +11,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -21,8 +20,8 @@ from calm.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
     from calm.engine import Answer, Engine, Model, Task
+    from calm.inference.pipeline import Pipeline
     from calm.output import Sink
-    from calm.personal.in_context import InContext
     from calm.personal.prior import Prior
     from calm.types import Row
 
@@ -64,11 +63,12 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-def load_model(name: str, device: str | None) -> Model:
-    """The predictor of that name or folder."""
-    from calm.inference.opening import open_network
+def load_model(name: str, device: str | None) -> Pipeline:
+    """The model of that name or folder."""
+    from calm.inference.pipeline import Pipeline
+    from calm.model.weights import model_dir
 
-    return open_network(name, device)
+    return Pipeline.load(model_dir(name), device)
 
 
 def open_model(name: str, device: str | None, talk: Talk) -> Model:
@@ -101,21 +101,6 @@ def open_prior(model: str) -> Prior:
     from calm.personal.prior import PRIOR, Prior
 
     return Prior.load(model_dir(model) / PRIOR)
-
-
-def open_reader(folder: Path, model: Any) -> InContext:  # noqa: ANN401 - a predictor
-    """The reader of examples in a trained folder, for the photos as ``model`` sees them, in the number format that is
-    fast: thousands of prompts are read in an evaluation.
-    """
-    from calm.model.examples import READER, load_reader
-    from calm.model.precision import fast_dtype
-    from calm.personal.in_context import InContext
-    from calm.personal.prior import PRIOR, Prior
-
-    config = model.model.config
-    reader, photos = load_reader(folder / READER, config.text_source, model.chat, config.token_rms)
-    reader.to(model.device, fast_dtype(model.device.type))
-    return InContext(reader, Prior.load(folder / PRIOR), photos)
 
 
 def find(paths: Sequence[str]) -> tuple[Iterable[str], int | None]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from calm.data.subject import SUBJECT_NAMES
-
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _LONG_EDGE = 1024
 _LINE_RANGE = 12.0
@@ -317,48 +315,24 @@ CENTRE_SPREAD: dict[str, tuple[float, float]] = {
     "segment_horizontal_length": (3.246, 0.8899),
     "segment_peak": (0, 5.25),
     "segment_level": (0.6693, 0.3825),
-    "subject_peak": (0.9155, 0.2386),
-    "subject_room_left": (0.09375, 0.1562),
-    "subject_room_right": (0.09375, 0.1641),
-    "subject_room_up": (0.1094, 0.1641),
-    "subject_room_down": (0.09375, 0.1484),
-    "subject_core_left": (0.2031, 0.2109),
-    "subject_core_right": (0.2188, 0.2109),
-    "subject_core_up": (0.1562, 0.1953),
-    "subject_core_down": (0.2188, 0.2422),
-    "subject_wide": (0.75, 0.2891),
-    "subject_tall": (0.7344, 0.2734),
-    "subject_share": (0.2461, 0.245),
-    "subject_x": (0.4981, 0.08081),
-    "subject_y": (0.4962, 0.1112),
-    "subject_spread": (0.2533, 0.08557),
-    "subject_touch_left": (0, 0.3781),
-    "subject_touch_right": (0.00191, 0.3795),
-    "subject_touch_up": (0, 0.404),
-    "subject_touch_down": (0.03271, 0.3554),
-    "subject_main": (0.9996, 0.08969),
-    "subject_light": (-0.9494, 2.048),
-    "subject_chroma": (-3.199, 18.2),
-    "subject_detail": (0.3706, 0.7421),
 }
 """Median and half the 16–84 % range of each cue over 350 to 5,000 photos of the training sets."""
 
-CUE_NAMES: tuple[str, ...] = (*MEASURE_NAMES, *SUBJECT_NAMES)
-"""Names of all cues, those of pixels and then those of the subject, in the order of :func:`standardise`."""
-
-_CENTRE, _SPREAD = (np.array(column, np.float32) for column in zip(*(CENTRE_SPREAD[n] for n in CUE_NAMES), strict=True))
+_CENTRE, _SPREAD = (
+    np.array(column, np.float32) for column in zip(*(CENTRE_SPREAD[n] for n in MEASURE_NAMES), strict=True)
+)
 
 
 def measure(pixels: np.ndarray) -> np.ndarray:
-    """The cues of a photo (H, W, 3) uint8, standardised, those of its subject unknown: (len(CUE_NAMES),)."""
+    """The cues of a photo (H, W, 3) uint8, standardised: (len(MEASURE_NAMES),)."""
     return standardise(measurements(pixels))
 
 
 def standardise(cues: dict[str, float]) -> np.ndarray:
-    """Cues as numbers of like size: (len(CUE_NAMES),) float32, within ±5, and 0 for one that is not known.
+    """Cues as numbers of like size: (len(MEASURE_NAMES),) float32, within ±5, and 0 for one that is not known.
 
     Args:
-        cues: :func:`measurements`, and :func:`calm.data.subject.subject_cues` where there is a map of the subject.
+        cues: :func:`measurements`, or some of them.
     """
-    values = np.array([cues.get(name, np.nan) for name in CUE_NAMES], np.float32)
+    values = np.array([cues.get(name, np.nan) for name in MEASURE_NAMES], np.float32)
     return np.nan_to_num(np.clip((values - _CENTRE) / _SPREAD, -5, 5), nan=0.0)

@@ -11,7 +11,7 @@ every photo the same orders nothing: 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from calm.errors import DataError, UsageError
 from calm.eval.gather import ask, plain, progress, refuse_trained, stamp
 from calm.eval.metrics import srcc
 from calm.personal.folds import apart, folds
-from calm.personal.in_context import InContext
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
 from calm.personal.people import Part
 from calm.personal.prior import Prior, Shown
@@ -45,7 +44,6 @@ def eval_piaa(
     seed: int = 0,
     scale: tuple[float, float] | None = None,
     tested: Collection[str] | None = None,
-    readers: Sequence[InContext] = (),
     only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
@@ -56,8 +54,6 @@ def eval_piaa(
         scale: lowest and highest rating that could be given; None for those in the table.
         tested: people to test; the others are learnt from (:func:`calm.personal.folds.apart`). None for parts of the
             table in turn.
-        readers: of examples, each taught on some people and photos; of every part the first is measured that knows none
-            of its photos. Where a part has none, in-context learning is left out.
         only: names of the learners to measure beside the general score; None for all that can be.
 
     Raises:
@@ -67,7 +63,7 @@ def eval_piaa(
     given, missing = read_ratings(ratings, images, scale)
     compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
-    seen, shown, hashes = _look(predictor, given, failed)
+    seen, shown = _look(predictor, given, failed)
     found = measure(
         given,
         seen,
@@ -77,7 +73,6 @@ def eval_piaa(
         draws=draws,
         seed=seed,
         tested=tested,
-        also=lambda part: unseen(readers, [hashes[path] for path in part.paths]),
         only=only,
     )
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
@@ -87,7 +82,7 @@ def eval_piaa(
 def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Prior:
     """What is known of any person's taste, from a table of the ratings of many, as :func:`eval_piaa` reads it."""
     given, _ = read_ratings(ratings, images)
-    seen, shown, _ = _look(predictor, given, [])
+    seen, shown = _look(predictor, given, [])
     part = Part.gather(given, seen, shown)
     paths = sorted(seen, key=lambda path: seen[path])
     known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "answers") else []
@@ -95,22 +90,14 @@ def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Pr
     return Prior.learn(part.photos, part.people, traits=np.stack(rows) if rows else None)
 
 
-def unseen(readers: Sequence[InContext], hashes: Sequence[str]) -> list[InContext]:
-    """The first reader that was taught ratings of none of these photos (SHA-256), or none."""
-    return [each for each in readers if not any(sha256.startswith(tuple(each.photos)) for sha256 in hashes)][:1]
-
-
-def _look(
-    predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]
-) -> tuple[dict[str, int], Shown, dict[str, str]]:
-    """What the model sees on the rated photos, where each path stands in it, and the SHA-256 of each."""
+def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]) -> tuple[dict[str, int], Shown]:
+    """Where each rated photo's path stands in what the model sees, and what it sees."""
     paths = sorted({one.path for one in ratings})
     answers = ask(predictor, paths, describe_task(), "looking at photos", failed)
     results = [answer.result for answer in answers if answer.result]
     features = np.stack([result.features for result in results if result.features is not None]).astype(float)
     shown = Shown(features, np.array([result.score.value for result in results]))
-    hashes = {answer.path: answer.sha256 or "" for answer in answers}
-    return {answer.path: i for i, answer in enumerate(answers)}, shown, hashes
+    return {answer.path: i for i, answer in enumerate(answers)}, shown
 
 
 def measure(
@@ -123,7 +110,6 @@ def measure(
     draws: int = 10,
     seed: int = 0,
     tested: Collection[str] | None = None,
-    also: Callable[[Part], Sequence[Learner]] = lambda _: (),
     only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Figures of every learner on the same draws.
@@ -134,7 +120,6 @@ def measure(
         shown: what the model sees on the photos.
         shots: numbers of examples.
         people: drawn at random of those with enough ratings that are not all alike.
-        also: further learners for the part that is tested; those that some part lacks are left out.
         only: names of the learners to measure beside the general score; None for all.
 
     Returns:
@@ -161,14 +146,13 @@ def measure(
         )
     rng = np.random.default_rng([seed, len(fit)])
     chosen = [fit[i] for i in rng.permutation(len(fit))[:people]]
-    learners = {i: [*_learners(parts, i), *also(parts[i])] for i in sorted({i for i, _ in chosen})}
-    everywhere = set.intersection(*({one.name for one in each} for each in learners.values()))
-    if only is not None:
-        if lacking := sorted(set(only) - everywhere):
-            raise UsageError(f"expected learners among {', '.join(sorted(everywhere))}, found {', '.join(lacking)}")
-        everywhere &= {General.name, *only}
-    learners = {i: [one for one in each if one.name in everywhere] for i, each in learners.items()}
+    learners = {i: _learners(parts, i) for i in sorted({i for i, _ in chosen})}
     names = [one.name for one in learners[chosen[0][0]]]
+    if only is not None:
+        if lacking := sorted(set(only) - set(names)):
+            raise UsageError(f"expected learners among {', '.join(sorted(names))}, found {', '.join(lacking)}")
+        names = [name for name in names if name == General.name or name in only]
+        learners = {i: [one for one in each if one.name in names] for i, each in learners.items()}
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
     ceiling = np.full((len(chosen), draws), np.nan)
     blank = {i: {one.name: _unasked(one, parts[i].photos) for one in each} for i, each in learners.items()}

@@ -15,7 +15,6 @@ NAMES = {
     "residual-ridge": "ridge on the residual",
     "others": "other people's taste",
     "tastes": "tastes learnt from others",
-    "in-context": "in context",
 }
 """Learners of :mod:`calm.personal.learners`, as they are called in pictures."""
 

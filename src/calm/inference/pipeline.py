@@ -21,7 +21,7 @@ from calm.model.alignment import summarise
 from calm.model.backbone import in_chunks, merge_lora
 from calm.model.network import CalmForConditionalGeneration, VisualTokens
 from calm.model.precision import fast_dtype, usable_device
-from calm.model.storage import MANIFEST, load
+from calm.model.storage import load
 from calm.model.weights import folder_sha256
 from calm.tasks.exchange import SCORE_QUESTION
 from calm.tasks.observation import ASPECTS, FAULTS
@@ -87,11 +87,6 @@ class Pipeline:
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
         answers = Answers(model.to(place), tokenizer, ROWS if dtype == torch.bfloat16 else 0)
         return cls(answers, folder.name, folder_sha256(folder), trained_on, folder)
-
-    @staticmethod
-    def fits(folder: str | Path) -> bool:
-        """Whether a model folder holds one network."""
-        return (Path(folder) / MANIFEST).is_file()
 
     # ------------------------------------------------------------------------------------------------ answers
 

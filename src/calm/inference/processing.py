@@ -16,13 +16,13 @@ from calm.data.images import as_photo
 from calm.data.measure import MEASURE_NAMES, measure
 from calm.data.views import make_views, normalise, squash
 from calm.errors import UsageError
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.storage import read_config, source_tokenizer
 from calm.model.weights import model_dir
 from calm.tasks.exchange import CLOSING, Packer
 
 
-def look(photos: Sequence[np.ndarray], config: OneNetworkConfig, detail: bool = True) -> dict[str, Tensor]:
+def look(photos: Sequence[np.ndarray], config: CalmConfig, detail: bool = True) -> dict[str, Tensor]:
     """What the network sees of photos (H, W, 3) uint8.
 
     Returns:
@@ -54,7 +54,7 @@ class CalmProcessor(ProcessorMixin):
         config: of the network.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: OneNetworkConfig) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: CalmConfig) -> None:
         super().__init__(tokenizer, chat_template=tokenizer.chat_template)
         self.config = config
         self.packer = Packer(tokenizer, config.frame_tokens, config.detail_tokens)
@@ -113,4 +113,4 @@ class CalmProcessor(ProcessorMixin):
         return [text.rpartition(begin)[2].partition(end)[0].strip() for text in texts]
 
 
-AutoProcessor.register(OneNetworkConfig, CalmProcessor)
+AutoProcessor.register(CalmConfig, CalmProcessor)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.qformer import QFormer
 
 
@@ -55,7 +55,7 @@ class StandardisedLinear(nn.Linear):
 class Branch(nn.Module):
     """A Q-Former over features of several blocks, whose queries depend on a summary of those features."""
 
-    def __init__(self, config: OneNetworkConfig, name: str) -> None:
+    def __init__(self, config: CalmConfig, name: str) -> None:
         super().__init__()
         branch, width = config.branch(name), config.vision_config.hidden_size
         count = len(branch.layers)
@@ -88,7 +88,7 @@ class Branch(nn.Module):
 class AlignmentModule(nn.Module):
     """Encoder features of one photo → visual tokens in the language model's width."""
 
-    def __init__(self, config: OneNetworkConfig) -> None:
+    def __init__(self, config: CalmConfig) -> None:
         super().__init__()
         self.config = config
         width, out = config.vision_config.hidden_size, config.text_config.hidden_size

@@ -1,4 +1,4 @@
-"""Configuration of the one network (calm-small's eighth release): every size that is not derived from another.
+"""Configuration of the network: every size that is not derived from another.
 
 The paper (CALM, AAAI 2025, arXiv 2412.11952) publishes no layer map, query counts or token counts. The defaults here
 are ours, and docs/lab.md has the measurements behind them.
@@ -46,7 +46,7 @@ class LoraSettings:
     target_modules: tuple[str, ...] = field(default_factory=tuple)
 
 
-class OneNetworkConfig(PretrainedConfig):
+class CalmConfig(PretrainedConfig):
     """Configuration of :class:`calm.model.network.CalmForConditionalGeneration`.
 
     Args:
@@ -76,7 +76,7 @@ class OneNetworkConfig(PretrainedConfig):
         image_token_id: placeholder of a visual token in a prompt; a token that no question has.
     """
 
-    model_type = "calm-one"
+    model_type = "calm"
 
     def __init__(
         self,
@@ -221,4 +221,4 @@ def _configuration(given: dict | PretrainedConfig | None, default: str) -> Pretr
     return CONFIG_MAPPING[settings.pop("model_type", default)](**settings)
 
 
-AutoConfig.register("calm-one", OneNetworkConfig)
+AutoConfig.register("calm", CalmConfig)

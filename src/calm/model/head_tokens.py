@@ -13,13 +13,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, CalmConfig
 
 
 class HeadTokens(nn.Module):
     """Heads for the score, for remedies and for the severity of the fault that the surest remedy mends."""
 
-    def __init__(self, config: OneNetworkConfig) -> None:
+    def __init__(self, config: CalmConfig) -> None:
         super().__init__()
         width = config.text_config.hidden_size
         self.size = 1 / config.token_rms

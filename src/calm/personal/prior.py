@@ -136,29 +136,6 @@ class Prior:
         bent = (likeness - likeness.mean(axis=1, keepdims=True) - self.middle + self.middle.mean()) @ self.bent
         return np.column_stack([np.ones(len(photos)), (photos.general - middle) / spread, bent])
 
-    def examples(self, read: np.ndarray, ratings: np.ndarray) -> np.ndarray:
-        """Rated photos as they stand in a prompt, one after the other: (k, n) and (k,) → (k, n + 2) float32.
-
-        The numbers of each are the general score and the directions, in units of the photos that were learnt from; what
-        other people would give; and, of what the tastes say of this person after the examples before it, mean and
-        standard deviation: the examples folded into a vector of tastes.
-        """
-        weights, uncertain, told = self.tastes.mean, self.tastes.covariance, np.zeros((len(read), 2))
-        for i, (photo, rating) in enumerate(zip(read, ratings - self.level, strict=True)):
-            told[i] = photo @ weights, np.sqrt(max(float(photo @ uncertain @ photo), 0.0))
-            weights, uncertain = self.tastes.after(weights, uncertain, photo, rating)
-        return self._told(read, told)
-
-    def asked(self, read: np.ndarray, examples: np.ndarray, ratings: np.ndarray) -> np.ndarray:
-        """The same of photos to ask about after all examples: (m, n) → (m, n + 2) float32."""
-        weights, uncertain = self.person(examples, ratings)
-        spread = np.sqrt(np.maximum(np.einsum("nd,de,ne->n", read, uncertain, read), 0.0))
-        return self._told(read, np.column_stack([read @ weights, spread]))
-
-    def _told(self, read: np.ndarray, own: np.ndarray) -> np.ndarray:
-        spread = np.maximum(self.reference[:, GENERAL:].std(axis=0), SMALL)
-        return np.column_stack([read[:, GENERAL:] / spread, read @ self.tastes.mean, own]).astype(np.float32)
-
     def person(
         self, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -19,16 +19,14 @@ import numpy as np
 
 from calm.data.record import to_ten
 from calm.errors import UsageError, WeightsError
-from calm.personal.in_context import STEPS, InContext
-from calm.personal.learners import Learnt
 from calm.personal.prior import Prior, Shown, nothing
 from calm.personal.trust import Trust, trust
 from calm.types import Score
 
 NAME = re.compile(r"[\w][\w .@-]{0,63}")
 FACTS, TENSORS = "profile.json", "profile.safetensors"
-WAYS = (Learnt.name, InContext.name)
-"""How a person may be learnt from examples, the default first: what measured best (docs/lab.md)."""
+STEPS = np.arange(1.0, 11.0)
+"""The ratings that a distribution is over."""
 DIGITS = 16
 """Digits of a photo's SHA-256 that tell it from the person's others."""
 
@@ -61,7 +59,6 @@ class Profile:
         trust: how well the examples are predicted from each other; None where there are too few.
         pairs: first digits of both photos of each pair, ``BETTER>WORSE``.
         apart: (m, n) of each pair, the better photo as the prior reads it less the other one.
-        way: how the person is learnt from the examples: a name of :data:`WAYS`.
     """
 
     name: str
@@ -74,7 +71,6 @@ class Profile:
     trust: Trust | None = None
     pairs: tuple[str, ...] = ()
     apart: np.ndarray = field(default_factory=nothing)
-    way: str = Learnt.name
 
     @classmethod
     def learn(
@@ -88,7 +84,6 @@ class Profile:
         scale: tuple[float, float],
         before: Profile | None = None,
         preferred: Preferred | None = None,
-        reader: InContext | None = None,
     ) -> Profile:
         """From rated photos; with ``before``, in addition to its examples, and in place of those of the same photos.
 
@@ -97,18 +92,11 @@ class Profile:
             hashes: SHA-256 of each photo's file.
             given: ratings on the person's own ``scale``.
             preferred: pairs of photos of which this person likes one better, as well as ratings or instead of them.
-            reader: what learns from the examples in context; None for tastes, learnt from other people.
 
         Raises:
-            UsageError: for a name that cannot be that of a folder, for a rating outside of the scale, or for pairs with
-                a reader, which reads ratings alone.
+            UsageError: for a name that cannot be that of a folder, or for a rating outside of the scale.
         """
         check_name(name)
-        if reader is not None and (preferred is not None or before is not None and before.pairs):
-            raise UsageError(
-                f"expected ratings for a profile that is learnt {reader.name}, found pairs; give ratings, or learn it "
-                f"by {Learnt.name}"
-            )
         low, high = scale
         outside = [value for value in given if not low <= value <= high]
         if not low < high or outside:
@@ -138,28 +126,15 @@ class Profile:
             names = [f"{better[:DIGITS]}>{worse[:DIGITS]}" for better, worse in preferred.hashes]
             pairs |= dict(zip(names, prior.read(preferred.better) - prior.read(preferred.worse), strict=True))
         apart = np.array(list(pairs.values())).reshape(-1, width)
-        told = trust(prior, reads, ratings, apart, reader=reader)
-        way = reader.name if reader is not None else Learnt.name
-        return cls(name, *model, scale, tuple(rows), reads, ratings, told, tuple(pairs), apart, way)
+        told = trust(prior, reads, ratings, apart)
+        return cls(name, *model, scale, tuple(rows), reads, ratings, told, tuple(pairs), apart)
 
     def person(self, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
         """This person's weights, and how uncertain they are."""
         return prior.person(self.read, self.ratings, self.apart)
 
-    def scorer(self, prior: Prior, reader: InContext | None = None) -> Callable[[np.ndarray], list[Score]]:
-        """What gives personal scores, 1–10, of photos as the prior reads them, and how unsure they are.
-
-        Args:
-            reader: of a profile that is learnt in context.
-        """
-        if self.way == InContext.name:
-            if reader is None:
-                raise UsageError(
-                    f"expected a model with a reader of examples for the profile {self.name}, found none; use the "
-                    "model that it was learnt with, or learn it anew"
-                )
-            distributions = reader.person(self.read, self.ratings)
-            return lambda read: [_read_out(row) for row in distributions(read)]
+    def scorer(self, prior: Prior) -> Callable[[np.ndarray], list[Score]]:
+        """What gives personal scores, 1–10, of photos as the prior reads them, and how unsure they are."""
         weights, uncertain = self.person(prior)
 
         def scores(read: np.ndarray) -> list[Score]:
@@ -169,9 +144,9 @@ class Profile:
 
         return scores
 
-    def scores(self, prior: Prior, photos: Shown, reader: InContext | None = None) -> list[Score]:
+    def scores(self, prior: Prior, photos: Shown) -> list[Score]:
         """:meth:`scorer`, for photos that are all there."""
-        return self.scorer(prior, reader)(prior.read(photos))
+        return self.scorer(prior)(prior.read(photos))
 
     def renamed(self, name: str) -> Profile:
         """The same under another name."""
@@ -203,7 +178,6 @@ class Profile:
             "profile": self.name,
             "model": self.model,
             "model_sha256": self.model_sha256,
-            "way": self.way,
             "scale": list(self.scale),
             "examples": len(self.ratings),
             "preferences": len(self.pairs),
@@ -225,7 +199,7 @@ class Profile:
             low, high = facts["scale"]
             named = facts["profile"], facts["model"], facts["model_sha256"]
             rated = tuple(facts["photos"]), tensors["read"], tensors["ratings"]
-            return cls(*named, (low, high), *rated, told, tuple(facts["pairs"]), tensors["apart"], facts["way"])
+            return cls(*named, (low, high), *rated, told, tuple(facts["pairs"]), tensors["apart"])
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"expected a profile in {path}, found: {error}; learn it anew") from error
 
@@ -236,13 +210,6 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"expected a name of letters, digits, spaces and . - _ @ for a profile, found {name!r}; choose another"
         )
-
-
-def _read_out(distribution: np.ndarray) -> Score:
-    """Probabilities of the ratings 1 … 10 as a score."""
-    middle = float(distribution @ STEPS)
-    spread = float(np.sqrt(max(distribution @ STEPS**2 - middle**2, 0.0)))
-    return Score(middle, spread, tuple((distribution / distribution.sum()).tolist()))
 
 
 def _score(mean: float, spread: float) -> Score:

@@ -80,12 +80,6 @@ class Tastes:
         weights, uncertain = _told(self.mean, self.covariance, features, ratings, noise)
         return (weights, uncertain) if apart is None or not len(apart) else self._prefers(weights, uncertain, apart)
 
-    def after(
-        self, weights: np.ndarray, uncertain: np.ndarray, photo: np.ndarray, rating: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and their uncertainty after one more rating of a photo (d,)."""
-        return _told(weights, uncertain, photo[None], np.array([rating]), np.array([self.noise]))
-
     def _prefers(self, mean: np.ndarray, covariance: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights and their uncertainty after preferences, by Laplace's approximation.
 

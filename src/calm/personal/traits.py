@@ -14,7 +14,7 @@ from calm.personal.prior import GENERAL, Prior
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from calm.model.config import OneNetworkConfig
+    from calm.model.config import CalmConfig
     from calm.model.network import VisualTokens
 
 CUES = {
@@ -59,7 +59,7 @@ class Leaning:
     points: float
 
 
-def traits(measures: np.ndarray, seen: VisualTokens, config: OneNetworkConfig) -> np.ndarray:
+def traits(measures: np.ndarray, seen: VisualTokens, config: CalmConfig) -> np.ndarray:
     """Values of :data:`TRAITS` for n photos: (n, len(TRAITS)), those of moods and things as probabilities.
 
     Args:

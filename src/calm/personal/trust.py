@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calm.personal.in_context import InContext, means
 from calm.personal.prior import GENERAL, Prior
 
 LEAST = 5
@@ -39,14 +38,7 @@ class Trust:
         return self.better >= 0.9
 
 
-def trust(
-    prior: Prior,
-    read: np.ndarray,
-    ratings: np.ndarray,
-    apart: np.ndarray,
-    seed: int = 0,
-    reader: InContext | None = None,
-) -> Trust | None:
+def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray, seed: int = 0) -> Trust | None:
     """Leave-one-out agreement, by bootstrap over the examples; None where they are too few or all alike.
 
     By the ratings where there are enough of them, else by the pairs.
@@ -55,13 +47,10 @@ def trust(
         read: (k, n) examples as the prior reads them.
         ratings: (k,), 1–10.
         apart: (m, n) of pairs of photos, the preferred one less the other one.
-        reader: what learns from the examples, in place of the prior.
     """
 
     def said_of(left: int) -> float:
         others, given, asked = _without(read, left), _without(ratings, left), read[left : left + 1]
-        if reader is not None:
-            return float(means(reader.person(others, given)(asked))[0])
         return float(prior.predict(asked, prior.person(others, given, apart)[0])[0])
 
     if len(ratings) >= LEAST and np.ptp(ratings):

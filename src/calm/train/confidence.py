@@ -29,7 +29,7 @@ from calm.eval.gather import batches, decode, draw, progress
 from calm.eval.metrics import expected_calibration_error, threshold_for_false_alarms
 from calm.eval.saliency import SaliencyMap, SaliencySource, saliency_map
 from calm.inference.pipeline import Pipeline
-from calm.model.config import OneNetworkConfig
+from calm.model.config import CalmConfig
 from calm.types import CLASSES
 
 FALSE_ALARMS = 0.08
@@ -81,7 +81,7 @@ def calibrate(
             f"{len(labels) // 2} among {len(photos)}; give more"
         )
     figures = report(np.concatenate(logits), np.array(labels))
-    config = OneNetworkConfig.from_pretrained(folder)
+    config = CalmConfig.from_pretrained(folder)
     config.remedy_temperature, config.remedy_nothing = figures["temperature"], figures["nothing"]
     config.remedy_least = figures["least"]
     config.save_pretrained(folder)

@@ -77,11 +77,10 @@ class DataSpec(_Strict):
 class OneRecipe(_Strict):
     """A training run of the one network."""
 
-    network: str
     name: str
     vision: str
     text: str
-    config: dict[str, Any] = Field(default_factory=dict, description="fields of OneNetworkConfig")
+    config: dict[str, Any] = Field(default_factory=dict, description="fields of CalmConfig")
     data: DataSpec
     photos: dict[str, int] = Field(description="how many photos of each kind are kept: rated, named, edited")
     per_set: dict[str, int] = Field(default_factory=dict, description="at most so many named photos of a set")

@@ -107,12 +107,14 @@ def _suggestions(spec: Comparison, row: Row, run: Found) -> dict[str, Any] | Non
     if spec.edits is None or run.model is None:
         return None
     from calm.eval.suites import eval_edits
-    from calm.inference.opening import open_network
+    from calm.inference.pipeline import Pipeline
+    from calm.model.weights import model_dir
 
     folder = spec.data.root / spec.edits.folder
     limit = spec.edits.limit or None
-    model: Any = open_network(str(run.model))
-    return eval_edits(model, folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo)
+    return eval_edits(
+        Pipeline.load(model_dir(run.model)), folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo
+    )
 
 
 def _file(spec: Comparison, name: str) -> Path:

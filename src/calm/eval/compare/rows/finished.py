@@ -16,9 +16,10 @@ def run(place: Place, row: Row, seed: int) -> Found:
     """
     from calm.engine import score_task
     from calm.eval.gather import ask, refuse_trained
-    from calm.inference.opening import open_network
+    from calm.inference.pipeline import Pipeline
+    from calm.model.weights import model_dir
 
-    predictor = open_network(row.folder)
+    predictor = Pipeline.load(model_dir(row.folder))
     paths = place.photos.test.paths
     compared = refuse_trained(predictor, paths)
     failed: list[dict[str, str]] = []
