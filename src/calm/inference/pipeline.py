@@ -111,15 +111,15 @@ class Pipeline:
 
     @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
-        """A score and what personal scores are learnt from, (d,) float32, for each photo: summaries of the encoder's
-        layers, the visual tokens of the whole frame, and how sure each word is; each part of length 1.
+        """A score and what personal scores are learnt from, (d,) float32, for each photo: the hidden layer and the
+        tokens of the branch of summaries, the mean thematic token, and how sure each word is; each part of length 1.
         """
         model = self.answers.model
         frames = look([photo.pixels for photo in photos], model.config, detail=False)["frames"]
         features = model.backbone(frames, model.config.layers)
-        seen = model.align(features)
-        tokens = seen.frame[:, : model.config.frame_tokens - model.config.words]
-        parts = [model.alignment.overview.standardised(summarise(features)), tokens.flatten(1)]
+        seen, tokens = model.align(features), model.alignment.frame(features)
+        parts = [model.alignment.overview(summarise(features)), tokens["summary"].flatten(1)]
+        parts += [tokens["thematic"].mean(dim=1)] if "thematic" in tokens else []
         parts += [] if seen.words is None else [seen.words]
         rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)
         return list(zip(self._scores(seen), rows.numpy(), strict=True))
