@@ -140,21 +140,20 @@ class Pipeline:
 
     @torch.inference_mode()
     def describe(self, photos: Sequence[Photo]) -> list[tuple[Score, np.ndarray]]:
-        """A score and what personal scores are learnt from, (d,) float32, for each photo: summaries of the encoder's
-        layers, the visual tokens of the whole frame, and how sure each word is; each part of length 1.
+        """A score and what personal scores are learnt from, (d,) float32, for each photo: the hidden layer and the
+        tokens of the branch of summaries, the mean thematic token, and how sure each word is; each part of length 1.
         """
-        model = self.model
+        model, count = self.model, self.model.config.summary_tokens
 
         def read(frames: Tensor) -> list[Tensor | None]:
             features = model.backbone(frames, model.config.layers)
-            seen = model.align(features)
-            return [seen.frame, seen.words, seen.thematic, summarise(features)]
+            seen, summary = model.align(features), summarise(features)
+            return [seen.frame, seen.words, seen.thematic, model.alignment.overview(summary) if count else summary]
 
-        frame, words, thematic, summary = in_chunks(read, self.answers.rows, self._frames(photos))
-        if model.config.summary_tokens:
-            summary = model.alignment.overview.standardised(summary)
-        tokens = frame if thematic is None else torch.cat([frame, thematic], dim=1)
-        parts = [summary, tokens.flatten(1), *([] if words is None else [words])]
+        frame, words, thematic, hidden = in_chunks(read, self.answers.rows, self._frames(photos))
+        parts = [hidden, frame[:, -count:].flatten(1)]  # the tokens of summaries stand last; without them, all
+        parts += [] if thematic is None else [thematic.mean(dim=1)]
+        parts += [] if words is None else [words]
         rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)
         return list(zip(self._scores(VisualTokens(frame, None, words)), rows.cpu().numpy(), strict=True))
 
