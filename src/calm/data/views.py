@@ -1,8 +1,8 @@
-"""Views: the whole frame at the encoder's size, and crops that keep native pixels.
+"""Views: the whole frame at the encoder's size, and a crop that keeps native pixels.
 
 At 224 pixels a soft 24-megapixel photo looks like its sharp twin. So a photo enters as its whole frame, squashed to a
-square, and as crops of the photo at a stated reference size (long edge 1024): where it is most textured, and in the
-centre. Fine detail, noise and compression are told from the crops.
+square, and as a crop of the photo at a stated reference size (long edge 1024), where it is most textured. Fine detail,
+noise and compression are told from the crop.
 """
 
 from __future__ import annotations
@@ -27,33 +27,21 @@ class Views:
 
     Attributes:
         whole: (S, S, 3) uint8, the whole frame squashed to a square.
-        crops: (2, S, S, 3) uint8 at native pixels; the most textured place, then the centre.
-        crop_mask: (2,) bool, False where the photo is too small for the crop (its pixels are then those of ``whole``).
+        crops: (1, S, S, 3) uint8, the most textured place at native pixels; the whole frame where that is too small.
     """
 
     whole: np.ndarray
     crops: np.ndarray
-    crop_mask: np.ndarray
 
 
-def make_views(pixels: np.ndarray, size: int = SIZE, centre: tuple[float, float] = (0.5, 0.5)) -> Views:
-    """Views of a photo.
-
-    Args:
-        pixels: (H, W, 3) uint8, upright sRGB, at most 1024 px long edge.
-        centre: (x, y), 0 … 1, of the second crop; moved off the first so that they share at most half.
-    """
+def make_views(pixels: np.ndarray, size: int = SIZE) -> Views:
+    """Views of a photo (H, W, 3) uint8, upright sRGB, at most 1024 px long edge."""
     whole = squash(pixels, size)
-    crops = np.stack([whole, whole])
-    mask = np.zeros(2, bool)
-    height, width = pixels.shape[:2]
+    crop, (height, width) = whole, pixels.shape[:2]
     if height >= size and width >= size and max(height, width) > size:
         top, left = textured_place(pixels, size)
-        crops[0], mask[0] = pixels[top : top + size, left : left + size], True
-        second = _second_place(height, width, size, centre, (top, left))
-        if second is not None:
-            crops[1], mask[1] = pixels[second[0] : second[0] + size, second[1] : second[1] + size], True
-    return Views(whole, crops, mask)
+        crop = pixels[top : top + size, left : left + size]
+    return Views(whole, crop[None])
 
 
 def squash(pixels: np.ndarray, size: int = SIZE) -> np.ndarray:
@@ -75,22 +63,6 @@ def textured_place(pixels: np.ndarray, size: int) -> tuple[int, int]:
     sums = table[y + size, x + size] - table[y, x + size] - table[y + size, x] + table[y, x]
     best = np.unravel_index(int(sums.argmax()), sums.shape)
     return int(tops[best[0]]), int(lefts[best[1]])
-
-
-def _second_place(
-    height: int, width: int, size: int, centre: tuple[float, float], first: tuple[int, int]
-) -> tuple[int, int] | None:
-    """The free place nearest to ``centre`` that shares at most half its area with ``first``; None if there is none."""
-    tops, lefts = (np.unique(np.linspace(0, side - size, 9).astype(int)) for side in (height, width))
-    wanted = np.array([centre[1] * height - size / 2, centre[0] * width - size / 2])
-    places = [
-        (int(top), int(left)) for top in tops for left in lefts if _shared((int(top), int(left)), first, size) <= 0.5
-    ]
-    return min(places, key=lambda place: float(np.square(np.array(place) - wanted).sum())) if places else None
-
-
-def _shared(a: tuple[int, int], b: tuple[int, int], size: int) -> float:
-    return max(0, size - abs(a[0] - b[0])) * max(0, size - abs(a[1] - b[1])) / size**2
 
 
 def normalise(views: np.ndarray | torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:

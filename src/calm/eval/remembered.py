@@ -1,7 +1,7 @@
 """What a model said of a photo, kept on disk, so that an evaluation that was interrupted goes on where it stopped.
 
 An answer is found again only by everything that it depends on. A file belongs to one :func:`circumstances`: the model's
-weights, configuration and calibration, local folders that it takes parts from, its preprocessing and number format, the
+weights and configuration, local folders that it takes parts from, its preprocessing and number format, the
 device, the versions of calm, torch and transformers, and a hash of the source files that answers come from. Within it a
 line belongs to one photo (SHA-256 of its file or pixels, and the size that it was decoded to) and one question (task
 and settings). What is read back is what was written, digit by digit.
@@ -207,12 +207,10 @@ def circumstances(model: Model) -> dict[str, Any]:
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
-    for name in ("calibration", "device", "dtype", "fast"):  # of a predictor; the weights' hash does not cover them
+    for name in ("device", "dtype"):  # the weights' hash does not cover them
         found[name] = json.loads(json.dumps(getattr(model, name, None), default=str))
     parts = getattr(getattr(getattr(model, "model", None), "config", None), "__dict__", {})
-    sources = [value for name, value in parts.items() if name.endswith(("_source", "_sources"))]
-    named = [name for value in sources for name in (value if isinstance(value, list) else [value])]
-    folders = {name for name in named if name and Path(name).is_dir()}
+    folders = {value for name, value in parts.items() if name.endswith("_source") and Path(value).is_dir()}
     found["folders"] = {folder: _state(folder) for folder in sorted(folders)}
     return found
 

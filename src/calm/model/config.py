@@ -6,7 +6,7 @@ are ours, and docs/lab.md has the measurements behind them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
@@ -35,15 +35,6 @@ def _default_branches() -> dict[str, dict[str, Any]]:
         "middle": {"queries": 6, "layers": [6, 9]},
         "high": {"queries": 6, "layers": [9, 12]},
     }
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """Low-rank adapters (Hu et al., 2022) of one part: rank, scale and the linear layers that get one."""
-
-    r: int
-    lora_alpha: int
-    target_modules: tuple[str, ...] = field(default_factory=tuple)
 
 
 class CalmConfig(PretrainedConfig):

@@ -35,8 +35,3 @@ def fast_dtype(device: str | torch.device | None = None) -> torch.dtype:
     else:
         fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
-
-
-def mixed_precision() -> torch.autocast:
-    """Autocast to bfloat16 on a CPU that is faster with it; does nothing elsewhere."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=fast_dtype("cpu") == torch.bfloat16)

@@ -18,14 +18,10 @@ class Part:
     Attributes:
         photos: what the model sees on its photos.
         people: for each person, indices into ``photos`` and ratings, 1–10.
-        names: of the people.
-        paths: of the photos.
     """
 
     photos: Shown
     people: list[tuple[np.ndarray, np.ndarray]]
-    names: list[str]
-    paths: list[str]
 
     @classmethod
     def gather(cls, ratings: Sequence[Rating], seen: Mapping[str, int], shown: Shown) -> Part:
@@ -44,4 +40,4 @@ class Part:
             (np.array(sorted(photos)), np.array([float(np.mean(photos[i])) for i in sorted(photos)]))
             for photos in by_person.values()
         ]
-        return cls(shown[[seen[path] for path in paths]], people, list(by_person), paths)
+        return cls(shown[[seen[path] for path in paths]], people)

@@ -14,7 +14,7 @@ import numpy as np
 from calm.errors import DataError, UsageError
 from calm.eval.compare.photos import Photos, tested
 from calm.eval.compare.rows.base import Found, Place, kind
-from calm.eval.compare.spec import Comparison, Row, load_comparison
+from calm.eval.compare.spec import Comparison, load_comparison
 from calm.eval.gather import plain
 from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, plcc, rmse, srcc
 from calm.eval.paired import paired_bootstrap
@@ -76,7 +76,7 @@ def _row(spec: Comparison, name: str, photos: Photos) -> dict[str, Any]:
         "given": photos.test.given.round(4).tolist(),
         "hashes": photos.test.hashes,
         "runs": [_told(run, photos) for run in runs],
-        "suggestions": _suggestions(spec, row, runs[0]),
+        "suggestions": _suggestions(spec, runs[0]),
         "photos": {"train": len(photos.train), "validation": len(photos.validation), "test": len(photos.test)},
     }
     target = _file(spec, name)
@@ -102,7 +102,7 @@ def _told(run: Found, photos: Photos) -> dict[str, Any]:
     }
 
 
-def _suggestions(spec: Comparison, row: Row, run: Found) -> dict[str, Any] | None:
+def _suggestions(spec: Comparison, run: Found) -> dict[str, Any] | None:
     """The benchmark of edits, for a row that has a model which says what to change."""
     if spec.edits is None or run.model is None:
         return None
