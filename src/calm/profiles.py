@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from calm.engine import Engine, Model, Result, Task, describe_task
 from calm.errors import DataError, UsageError
+from calm.inference.store import question_of
 from calm.types import Score
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def personal_task(profile: Profile, prior: Prior) -> Task:
         scores = known[0](prior.read(_shown(model.describe(photos))))
         return [Result(score, profile=profile.name) for score in scores]
 
-    return task
+    return Task(task, question_of("describe"))
 
 
 def reader_of(model: Any, prior: Prior, way: str) -> InContext | None:  # noqa: ANN401 - a predictor, which may have one
@@ -73,7 +74,7 @@ def traits_task() -> Task:
         scores = model.jury.verdict(seen.opinions)
         return [Result(score, features=row) for score, row in zip(scores, values, strict=True)]
 
-    return task
+    return Task(task)
 
 
 def learn_profile(
@@ -241,7 +242,7 @@ def write_meanings(model: Any, paths: Sequence[str], output: str | Path) -> None
         rows = torch.stack([logits for _, logits in said], dim=1)
         return [Result(NOTHING, features=row) for row in rows.cpu().numpy()]
 
-    found = [one.result.features for one in Engine(model).answers(list(paths), classes) if one.result]
+    found = [one.result.features for one in Engine(model).answers(list(paths), Task(classes)) if one.result]
     if not found:
         raise DataError(f"expected photos that can be read, found none of {len(paths)}; name others")
     source = model.model.config.text_source
