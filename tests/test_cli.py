@@ -203,7 +203,7 @@ def test_suggestions_best_first_and_none_where_nothing_is_to_mend(photos, capsys
     assert "applied" not in dark
 
 
-def test_ctrl_c_keeps_what_is_done(photos, tmp_path, machine, capsys, monkeypatch):
+def test_after_ctrl_c_the_same_command_goes_on(photos, tmp_path, machine, capsys, monkeypatch):
     calls = []
 
     def stop(seen):
@@ -223,9 +223,11 @@ def test_ctrl_c_keeps_what_is_done(photos, tmp_path, machine, capsys, monkeypatc
         tmp_path / "rows.csv",
     )
     assert calm(*arguments) == 130
-    assert capsys.readouterr().err == f"calm: interrupted; the 1 finished rows are in {tmp_path / 'rows.partial.csv'}\n"
-    assert len((tmp_path / "rows.partial.csv").read_text().splitlines()) == 2
+    assert capsys.readouterr().err == "calm: interrupted after 1 photos; the same command goes on from there\n"
     assert not (tmp_path / "rows.csv").exists()
+    assert calm(*arguments) == 0
+    assert [os.path.basename(each[0].path) for each in calls] == ["dark.png", "light.png", "light.png"]
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 3
 
 
 def test_terms_are_told_once(photos, tmp_path, capsys):

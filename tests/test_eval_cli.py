@@ -1,4 +1,4 @@
-"""``calm eval`` from the command line: data sets, predictions, remembered answers, pairs, references."""
+"""``calm eval`` from the command line: data sets, predictions, answers kept, pairs, references."""
 
 from __future__ import annotations
 
@@ -34,26 +34,20 @@ def calm(*arguments: object) -> int:
     return left.value.code or 0
 
 
-def test_a_second_run_is_not_asked_again_and_says_so(tmp_path: Path, opened, own_cache, capsys) -> None:
+def test_a_second_run_opens_no_model(tmp_path: Path, opened, capsys) -> None:
     album = make_album(tmp_path)
     command = ["scores", "--images", album, "--labels", album.parent / "labels.csv", "--resamples", 5]
     command += ["--format", "json"]
     assert calm(*command) == calm(*command) == 0
     first, second = capsys.readouterr().out.replace("}\n{", "}\n|{").split("|")
     assert json.loads(first) == json.loads(second)
-    assert [sum(each.batches) for each in opened] == [11, 0]
-    assert list((own_cache / "answers").glob("*/answers.jsonl"))
-    assert calm(*command) == 0 and "11 answers of this model are known" in capsys.readouterr().err
-    assert calm(*command, "--no-cache") == 0 and sum(opened[-1].batches) == 11
-    assert calm(*command, "--cache", tmp_path / "own") == 0 and sum(opened[-1].batches) == 11
-    assert calm(*command, "--cache", tmp_path / "own") == 0 and sum(opened[-1].batches) == 0
-    capsys.readouterr()
-    assert calm(*command, "--cache", tmp_path / "own", "--no-cache") == 2
-    assert "found both; choose one" in capsys.readouterr().err
+    assert [sum(each.batches) for each in opened] == [11]
+    assert calm(*command, "--no-store") == 0
+    assert [sum(each.batches) for each in opened] == [11, 11]
 
 
 @pytest.mark.parametrize("task", ["speed", "invariance"])
-def test_speed_and_invariance_are_never_answered_from_memory(
+def test_speed_and_invariance_are_never_answered_from_the_store(
     task: str, tmp_path: Path, opened, own_cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
@@ -64,7 +58,7 @@ def test_speed_and_invariance_are_never_answered_from_memory(
 
     monkeypatch.setattr(suites, f"eval_{task}", evaluate)
     assert calm(task, "--photos", tmp_path, "--format", "json") == 0
-    assert asked == opened and not (own_cache / "answers").exists()
+    assert asked == opened and not (own_cache / "answers.sqlite").exists()
 
 
 def test_two_models_are_compared_by_their_predictions(tmp_path: Path, capsys) -> None:

@@ -79,21 +79,11 @@ def test_an_empty_run_gives_an_empty_file(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
-def test_an_interrupted_run_keeps_finished_rows_under_another_name(tmp_path, ending):
-    for wanted in ("rows.partial", "rows.partial-2"):
-        with pytest.raises(KeyboardInterrupt), open_sink("score", output=tmp_path / f"rows.{ending}") as sink:
-            sink.write(rows("score")[0])
-            raise KeyboardInterrupt
-        assert sink.kept == tmp_path / f"{wanted}.{ending}"
-        assert [row["path"] for row in read(sink.kept)] == ["20"]
-    assert not (tmp_path / f"rows.{ending}").exists()
-    assert len(os.listdir(tmp_path)) == 2
-
-
-def test_an_interrupted_run_without_rows_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), open_sink("score", output=tmp_path / "rows.jsonl") as sink:
+def test_an_interrupted_run_leaves_nothing(tmp_path, ending):
+    with pytest.raises(KeyboardInterrupt), open_sink("score", output=tmp_path / f"rows.{ending}") as sink:
+        sink.write(rows("score")[0])
         raise KeyboardInterrupt
-    assert sink.kept is None and os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_file_does_not_exist_before_it_is_complete(tmp_path):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ConfigError,
         DataError,
         PhotoError,
+        StoreError,
         UsageError,
         WeightsError,
     )
@@ -47,6 +48,7 @@ _HOMES = {
     "Profile": "calm.personal.profile",
     "Score": "calm.types",
     "Store": "calm.personal.store",
+    "StoreError": "calm.errors",
     "Suggestion": "calm.types",
     "UsageError": "calm.errors",
     "WeightsError": "calm.errors",
@@ -68,6 +70,7 @@ __all__ = [
     "Profile",
     "Score",
     "Store",
+    "StoreError",
     "Suggestion",
     "UsageError",
     "WeightsError",

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from calm.errors import CheckpointError, ConfigError, PhotoError, UsageError, WeightsError
+from calm.errors import CheckpointError, ConfigError, PhotoError, StoreError, UsageError, WeightsError
+from calm.inference.store import Stored, question_of
 from calm.types import MOST, Comment, Row, Score, Suggestion
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_BATCH_SIZE = 32
-REMEMBERED = 10_000
-"""How many of the latest distinct photos have their result kept, for the sake of identical files."""
 
 
 class Model(Protocol):
@@ -64,35 +63,51 @@ class Result:
     profile: str | None = None
 
 
-Task = Callable[[Model, list["Photo"]], list[Result]]
-"""Asks the model about a batch of photos: one result a photo, in order."""
+@dataclass(frozen=True)
+class Task:
+    """What is wanted of photos.
+
+    Attributes:
+        ask: asks the model about a batch of photos: one result a photo, in order.
+        question: what it asks the model, see :func:`question_of`; empty for what no store keeps.
+    """
+
+    ask: Callable[[Model, list[Photo]], list[Result]]
+    question: str = ""
 
 
 def score_task() -> Task:
     """The score alone."""
-    return lambda model, photos: [Result(score) for score in model.score(photos)]
+    return Task(lambda model, photos: [Result(score) for score in model.score(photos)], question_of("score"))
 
 
 def comment_task(aspects: Sequence[str] | None = None) -> Task:
     """Score and comment; ``aspects`` limits the comment to the aspects named."""
     wanted = list(aspects) if aspects else None
-
-    return lambda model, photos: [Result(score, comment=said) for score, said in model.comment(photos, wanted)]
+    return Task(
+        lambda model, photos: [Result(score, comment=said) for score, said in model.comment(photos, wanted)],
+        question_of("comment", aspects=wanted),
+    )
 
 
 def suggest_task(least: float | None = None, most: int = MOST) -> Task:
     """Score and suggestions of confidence ≥ ``least`` (0–1, None for the model's threshold), best first, ``most`` at
     most.
     """
-
-    return lambda model, photos: [
-        Result(score, suggestions=tuple(found)) for score, found in model.suggest(photos, least, most)
-    ]
+    return Task(
+        lambda model, photos: [
+            Result(score, suggestions=tuple(found)) for score, found in model.suggest(photos, least, most)
+        ],
+        question_of("suggest", least=least, most=most),
+    )
 
 
 def describe_task() -> Task:
     """Score and features, from which a personal score is learnt."""
-    return lambda model, photos: [Result(score, features=found) for score, found in model.describe(photos)]
+    return Task(
+        lambda model, photos: [Result(score, features=found) for score, found in model.describe(photos)],
+        question_of("describe"),
+    )
 
 
 @dataclass(frozen=True)
@@ -159,9 +174,8 @@ class Engine:
         """Yields one :class:`Answer` a photo, in the order of ``sources`` (paths, or photos already decoded).
 
         While the model works on one batch the next two are being decoded; no more than that is in memory.
-        Files with the same bytes are asked about once a run.
+        Of a :class:`Stored` model, photos whose answer is known are not decoded.
         """
-        known: OrderedDict[str, Result] = OrderedDict()
         remaining = iter(sources)
         waiting: deque[Future[_Item]] = deque()
         assert self.workers is not None
@@ -169,11 +183,11 @@ class Engine:
         try:
             while True:
                 ahead = 3 * self.batch_size - len(waiting)
-                waiting.extend(pool.submit(self._decode, source) for source in islice(remaining, ahead))
+                waiting.extend(pool.submit(self._decode, source, task) for source in islice(remaining, ahead))
                 if not waiting:
                     return
                 batch = [waiting.popleft().result() for _ in range(min(self.batch_size, len(waiting)))]
-                yield from self._answer(batch, task, known)
+                yield from self._answer(batch, task)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -194,9 +208,12 @@ class Engine:
             row.extra["suggestions"] = [asdict(suggestion) for suggestion in answer.result.suggestions]
         return row
 
-    def _decode(self, source: str | Photo) -> _Item:
+    def _decode(self, source: str | Photo, task: Task) -> _Item:
         if not isinstance(source, str):
             return _Item(source.path, source)
+        known = self.model.recall(source, task.question) if isinstance(self.model, Stored) else None
+        if known:
+            return _Item(source, known)
         try:
             return _Item(source, self.load(source))
         except PhotoError as error:
@@ -205,38 +222,27 @@ class Engine:
             logger.debug("decoding %s failed", source, exc_info=True)
             return _Item(source, error=f"{type(error).__name__}: {_one_line(error)}")
 
-    def _answer(self, batch: list[_Item], task: Task, known: OrderedDict[str, Result]) -> Generator[Answer]:
-        fresh: dict[str, Photo] = {}
+    def _answer(self, batch: list[_Item], task: Task) -> Generator[Answer]:
+        photos = {item.photo.sha256: item.photo for item in batch if item.photo is not None}
+        found = self._predict(list(photos.values()), task) if photos else {}
         for item in batch:
-            if item.photo is not None and item.photo.sha256 not in known:
-                fresh.setdefault(item.photo.sha256, item.photo)
-        errors: dict[str, str] = {}
-        if fresh:
-            errors = self._predict(list(fresh.values()), task, known)
-        for item in batch:
-            photo = item.photo
-            if photo is None:
+            if item.photo is None:
                 yield Answer(item.path, error=item.error)
                 continue
-            common = (item.path, photo.sha256, photo.width, photo.height)
-            if photo.sha256 in known:
-                known.move_to_end(photo.sha256)
-                yield Answer(*common, result=known[photo.sha256])
-            else:
-                yield Answer(*common, error=errors[photo.sha256])
-        while len(known) > REMEMBERED + self.batch_size:
-            known.popitem(last=False)
+            said = found[item.photo.sha256]
+            result, error = (None, said) if isinstance(said, str) else (said, None)
+            yield Answer(item.path, item.photo.sha256, item.photo.width, item.photo.height, result, error)
 
-    def _predict(self, photos: list[Photo], task: Task, known: OrderedDict[str, Result]) -> dict[str, str]:
-        """Adds each photo's result to ``known``; returns the errors, by sha256.
+    def _predict(self, photos: list[Photo], task: Task) -> dict[str, Result | str]:
+        """Each photo's result, or why it failed, by sha256.
 
         A batch that fails is halved until only the photos at fault fail, so that one photo cannot fail others.
         """
         try:
-            results = task(self.model, photos)
+            results = task.ask(self.model, photos)
             if len(results) != len(photos):
                 raise RuntimeError(f"the model answered {len(results)} times for {len(photos)} photos")
-        except (UsageError, ConfigError, WeightsError, CheckpointError):
+        except (UsageError, ConfigError, WeightsError, CheckpointError, StoreError):
             raise  # not a photo's fault: it would fail every one of them
         except Exception as error:
             if len(photos) == 1:
@@ -244,9 +250,8 @@ class Engine:
                 return {photos[0].sha256: f"the model failed on this photo: {type(error).__name__}: {_one_line(error)}"}
             logger.info("a batch of %d photos failed (%s); trying halves", len(photos), _one_line(error))
             middle = len(photos) // 2
-            return self._predict(photos[:middle], task, known) | self._predict(photos[middle:], task, known)
-        known.update(zip((photo.sha256 for photo in photos), results, strict=True))
-        return {}
+            return self._predict(photos[:middle], task) | self._predict(photos[middle:], task)
+        return dict(zip((photo.sha256 for photo in photos), results, strict=True))
 
 
 def _one_line(error: Exception) -> str:

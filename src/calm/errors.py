@@ -28,5 +28,9 @@ class WeightsError(CalmError):
     """Weights are missing, damaged or of the wrong shape."""
 
 
+class StoreError(CalmError):
+    """The store of answers is damaged, or cannot be read or written."""
+
+
 class CheckpointError(CalmError):
     """A training checkpoint is missing, damaged or belongs to another recipe."""

@@ -1,8 +1,7 @@
 """Where rows go: a table to read, JSON lines, CSV or Parquet; to standard output or to a file.
 
 A file is written under a hidden name beside its place and moved there when the run has ended well: it is complete or
-absent. After an interruption the rows that are done are kept as ``NAME.partial.ENDING``, so that the name asked for
-always means a complete run.
+absent.
 """
 
 from __future__ import annotations
@@ -139,19 +138,17 @@ class RankWriter:
 
 
 class Sink:
-    """A context that takes rows; leaving it with an exception keeps what is done and says where.
+    """A context that takes rows.
 
     Attributes:
         streams: whether rows appear on standard output one by one.
         written: rows taken so far.
-        kept: after an interruption, the file that holds the finished rows; None when there are none.
     """
 
     def __init__(self, writer: Writer, *, streams: bool = False) -> None:
         self._writer = writer
         self.streams = streams
         self.written = 0
-        self.kept: Path | None = None
 
     def rank(self, top: int | None = None) -> Self:
         """Has rows written best first, see :class:`RankWriter`; to be called before the first row."""
@@ -205,9 +202,6 @@ class FileSink(Sink):
             self._stream.close()
             if error is None:
                 os.replace(self._scratch, self._path)
-            elif self.written:
-                self.kept = _free_name(self._path.with_suffix(f".partial{self._path.suffix}"))
-                os.replace(self._scratch, self.kept)
         finally:
             self._stream.close()
             self._scratch.unlink(missing_ok=True)
@@ -262,15 +256,6 @@ def check_target(path: Path, endings: Sequence[str], *, overwrite: bool) -> None
         raise UsageError(f"expected the output's folder to exist, found no {path.parent}; make it first")
     if path.exists() and not overwrite:
         raise UsageError(f"expected a new output file, found that {path} exists; name another or add --overwrite")
-
-
-def _free_name(path: Path) -> Path:
-    """``path``, or the first of ``NAME-2``, ``NAME-3``, … that does not exist."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return candidate
 
 
 def _text(stream: IO[bytes]) -> IO[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from calm.engine import Engine, Model, Result, Task, describe_task
 from calm.errors import DataError, UsageError
+from calm.inference.store import question_of
 from calm.types import Score
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def personal_task(profile: Profile, prior: Prior) -> Task:
         scores = known[0](prior.read(_shown(model.describe(photos))))
         return [Result(score, profile=profile.name) for score in scores]
 
-    return task
+    return Task(task, question_of("describe"))
 
 
 def traits_task() -> Task:
@@ -55,7 +56,7 @@ def traits_task() -> Task:
         values = traits(measures, model.answers.see(pixels), model.answers.model.config)
         return [Result(NOTHING, features=row) for row in values]
 
-    return task
+    return Task(task)
 
 
 def learn_profile(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from calm import __version__
-from calm.cli import compare, controls, data, evaluate, manage, predict, profile
+from calm.cli import compare, controls, data, evaluate, manage, predict, profile, store
 
 app = typer.Typer(
     name="calm",
@@ -37,6 +37,7 @@ evaluate.app.command()(controls.quality)
 app.add_typer(evaluate.app, name="eval")
 app.command()(manage.models)
 app.add_typer(data.app, name="data")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -10,10 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from calm.cli.evaluate_options import (
-    Cache,
     DataSet,
     Limit,
-    NoCache,
     Predictions,
     ReportFormat,
     Resamples,
@@ -23,7 +21,17 @@ from calm.cli.evaluate_options import (
     Split,
     folder,
 )
-from calm.cli.options import DEFAULT_BATCH_SIZE, DEFAULT_MODEL, BatchSize, Device, Model, Profile, Quiet, Verbose
+from calm.cli.options import (
+    DEFAULT_BATCH_SIZE,
+    DEFAULT_MODEL,
+    BatchSize,
+    Device,
+    Model,
+    NoStore,
+    Profile,
+    Quiet,
+    Verbose,
+)
 from calm.cli.running import Talk, open_model, open_profile
 from calm.errors import UsageError
 
@@ -56,8 +64,7 @@ def scores(
     seed: Seed = 0,
     resamples: Resamples = 1000,
     predictions: Predictions = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -71,7 +78,7 @@ def scores(
     given = [each is not None for each in (images, labels, dataset, root)]
     if given not in ([True, True, False, False], [False, False, True, True]):
         raise UsageError("expected --images with --labels, or --dataset with --root; give one of these pairs")
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    predictor = _open(model, device, verbose, quiet, no_store)
     from calm.eval.suites import eval_dataset, eval_scores
 
     settings: dict[str, Any] = {"threshold": threshold, "limit": limit, "seed": seed, "resamples": resamples}
@@ -87,8 +94,7 @@ def scores(
 def para(
     root: Annotated[Path, folder("--root", "The PARA data set: imgs/ and annotation/.")],
     predictions: Predictions = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -96,7 +102,7 @@ def para(
     quiet: Quiet = False,
 ) -> None:
     """Agreement with people on PARA's official test photos."""
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    predictor = _open(model, device, verbose, quiet, no_store)
     from calm.eval.suites import eval_para
 
     report(eval_para(predictor, root, keep=predictions is not None), format, predictions)
@@ -109,8 +115,7 @@ def edits(
     limit: Some = None,
     per_photo: Annotated[int, typer.Option("--per-photo", min=1, help="Edits made to each photo.")] = 1,
     predictions: Predictions = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -121,7 +126,7 @@ def edits(
 
     And do they stay silent on untouched photos?
     """
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    predictor = _open(model, device, verbose, quiet, no_store)
     from calm.eval.suites import eval_edits
 
     keep = predictions is not None
@@ -139,8 +144,7 @@ def remedies(
     ] = None,
     seed: Seed = 0,
     limit: Some = None,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -151,8 +155,8 @@ def remedies(
 
     Photos are damaged, the suggestion is carried out, and they are scored again, beside a random remedy.
     """
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
-    other = _open(scorer, device, verbose, quiet, cache, no_cache) if scorer else None
+    predictor = _open(model, device, verbose, quiet, no_store)
+    other = _open(scorer, device, verbose, quiet, no_store) if scorer else None
     from calm.eval.suites import eval_remedies
 
     report(eval_remedies(predictor, photos, seed=seed, limit=limit, scorer=other), format)
@@ -177,8 +181,7 @@ def comments(
     split: Split = None,
     seed: Seed = 0,
     limit: Limit = 200,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -199,7 +202,7 @@ def comments(
         written = read_references(references, photos) if references else None
         if dataset is not None:
             written, kind = dataset_references(dataset, str(root), split)
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    predictor = _open(model, device, verbose, quiet, no_store)
     from calm.eval.suites import eval_comments
 
     where = list(written) if written else str(photos)
@@ -267,8 +270,7 @@ def piaa(
         ),
     ] = None,
     seed: Seed = 0,
-    cache: Cache = None,
-    no_cache: NoCache = False,
+    no_store: NoStore = False,
     format: ReportFormat = "table",
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -280,7 +282,7 @@ def piaa(
     Against the general score and plain learners on the very same draws. FLICKR-AES's protocol (37 people of its own
     split, 10 draws): --test-people WORKERS --shots 10, and again with --shots 100.
     """
-    predictor = _open(model, device, verbose, quiet, cache, no_cache)
+    predictor = _open(model, device, verbose, quiet, no_store)
     from calm.eval.suites import eval_piaa
 
     wanted = tuple(sorted(set(shots or [10])))
@@ -352,20 +354,8 @@ def report(figures: Mapping[str, Any], format: Literal["table", "json"], predict
     typer.echo(json.dumps(figures, ensure_ascii=False, indent=2) if format == "json" else render(figures))
 
 
-def _open(
-    model: str, device: str | None, verbose: int, quiet: bool, cache: Path | None = None, no_cache: bool = True
-) -> Any:  # noqa: ANN401 - the suites say what they need of it
-    """The predictor, which remembers its answers unless ``no_cache``."""
-    if cache and no_cache:
-        raise UsageError("expected --cache or --no-cache, found both; choose one")
+def _open(model: str, device: str | None, verbose: int, quiet: bool, no_store: bool = True) -> Any:  # noqa: ANN401
+    """The predictor, whose answers are kept unless ``no_store``; the suites say what they need of it."""
     talk = Talk(verbose, quiet)
     talk.begin()
-    predictor = open_model(model, device, talk)
-    if no_cache:
-        return predictor
-    from calm.eval.remembered import Remembering
-
-    remembering = Remembering(predictor, cache)
-    if remembering.answers:
-        talk.say(f"{remembering.answers} answers of this model are known from earlier runs; --no-cache asks anew")
-    return remembering
+    return open_model(model, device, talk, stored=not no_store)

@@ -46,14 +46,3 @@ Predictions = Annotated[
         show_default=False,
     ),
 ]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        metavar="DIR",
-        help="Where answers are kept, so that a run that was interrupted goes on.  [default: the user's cache folder]",
-        file_okay=False,
-        show_default=False,
-    ),
-]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Ask the model anew about every photo, and keep nothing.")]

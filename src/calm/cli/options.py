@@ -44,6 +44,10 @@ Profile = Annotated[
     typer.Option("--profile", metavar="NAME", help="As this person would; see: calm profile.", show_default=False),
 ]
 
+NoStore = Annotated[
+    bool, typer.Option("--no-store", help="Ask the model anew about every photo, and keep nothing; see: calm store.")
+]
+
 DEFAULT_MODEL = "calm-small"
 
 __all__ = [
@@ -53,6 +57,7 @@ __all__ = [
     "Device",
     "Formatted",
     "Model",
+    "NoStore",
     "Output",
     "Overwrite",
     "Paths",

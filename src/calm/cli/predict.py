@@ -15,6 +15,7 @@ from calm.cli.options import (
     Device,
     Formatted,
     Model,
+    NoStore,
     Output,
     Overwrite,
     Paths,
@@ -42,13 +43,14 @@ def score(
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    no_store: NoStore = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Score photos on 1–10."""
     from calm.engine import score_task
 
-    options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
+    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
     _run("score", score_task() if profile is None else open_profile(profile, model), paths, options)
 
 
@@ -65,13 +67,14 @@ def rank(
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    no_store: NoStore = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Score photos and list them best first."""
     from calm.engine import score_task
 
-    options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
+    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
     task = score_task() if profile is None else open_profile(profile, model)
     _run("rank", task, paths, options, arrange=lambda sink: sink.rank(top))
 
@@ -90,13 +93,14 @@ def comment(
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    no_store: NoStore = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Say in two to four sentences how photos work, and score them."""
     from calm.engine import comment_task
 
-    options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
+    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
     _run("comment", comment_task(aspect), paths, options)
 
 
@@ -130,13 +134,14 @@ def suggest(
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     batch_size: BatchSize = DEFAULT_BATCH_SIZE,
+    no_store: NoStore = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Say what to change in photos, best first, and score them."""
     from calm.engine import suggest_task
 
-    options = _Options(format, output, overwrite, model, device, batch_size, Talk(verbose, quiet))
+    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
     _run("suggest", suggest_task(least, most), paths, options, apply)
 
 
@@ -150,6 +155,7 @@ class _Options:
     model: str
     device: str | None
     batch_size: int
+    no_store: bool
     talk: Talk
 
 
@@ -170,7 +176,8 @@ def _run(
     photos, total = find(paths)
     if apply is not None:
         check_folder(apply)
-    engine = Engine(open_model(options.model, options.device, options.talk), options.batch_size)
+    model = open_model(options.model, options.device, options.talk, stored=not options.no_store)
+    engine = Engine(model, options.batch_size)
 
     def tried(answer: Answer) -> dict[str, object]:
         assert apply is not None

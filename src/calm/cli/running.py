@@ -71,15 +71,24 @@ def load_model(name: str, device: str | None) -> Pipeline:
     return Pipeline.load(model_dir(name), device)
 
 
-def open_model(name: str, device: str | None, talk: Talk) -> Model:
-    """Loads a model and, at its first use on this machine, says under which terms."""
-    from calm.catalogue import terms_to_tell
+def open_model(name: str, device: str | None, talk: Talk, *, stored: bool = False) -> Model:
+    """Opens a model and, at its first use on this machine, says under which terms.
 
-    began = time.monotonic()
-    model = load_model(name, device)
-    logger.info(
-        "%s (%s, %s) loaded in %.1f s", model.name, model.sha256[:12], model.preprocess, time.monotonic() - began
-    )
+    Args:
+        stored: keep its answers, and load it only to ask what is new.
+    """
+    from calm.catalogue import terms_to_tell
+    from calm.inference.store import Ledger, Stored, request_of
+
+    def load() -> Model:
+        began = time.monotonic()
+        model = load_model(name, device)
+        logger.info(
+            "%s (%s, %s) loaded in %.1f s", model.name, model.sha256[:12], model.preprocess, time.monotonic() - began
+        )
+        return model
+
+    model = Stored(load, Ledger(), request_of(name, device)) if stored else load()
     if not talk.quiet:
         terms = terms_to_tell(name)
         if terms:
@@ -137,6 +146,8 @@ class Run:
 
     def __call__(self, photos: Iterable[str]) -> int:
         """Runs to the end. Returns the exit status: 0, or 1 when some photos failed."""
+        from calm.inference.store import Stored
+
         failed, began = 0, time.monotonic()
         try:
             with self.sink, closing(self.engine.answers(photos, self.task)) as answers, self._progress() as advance:
@@ -145,9 +156,10 @@ class Run:
                     failed += row.status == "failed"
                     self.sink.write(row.as_dict())
                     advance()
-        finally:
-            if self.sink.kept is not None:
-                self.talk.say(f"interrupted; the {self.sink.written} finished rows are in {self.sink.kept}")
+        except (KeyboardInterrupt, SystemExit):
+            if isinstance(self.engine.model, Stored):
+                self.talk.say(f"interrupted after {self.sink.written} photos; the same command goes on from there")
+            raise
         seconds, written = time.monotonic() - began, self.sink.written
         logger.info("%d photos in %.1f s, %.1f a second", written, seconds, written / max(seconds, 1e-9))
         if failed:

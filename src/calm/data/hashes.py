@@ -31,7 +31,7 @@ def hash_files(paths: Sequence[str | Path], *, label: str) -> dict[str, str]:
     known = _read(store)
     names = list(dict.fromkeys(str(path) for path in paths))
     try:
-        stamps = {name: _stamp(name) for name in names}
+        stamps = {name: stamp(name) for name in names}
         fresh = [name for name in names if stamps[name] not in known]
         with ThreadPoolExecutor(THREADS) as pool:
             for name, digest in zip(fresh, pool.map(file_sha256, fresh), strict=True):
@@ -43,7 +43,8 @@ def hash_files(paths: Sequence[str | Path], *, label: str) -> dict[str, str]:
     return {name: known[stamps[name]] for name in names}
 
 
-def _stamp(name: str) -> str:
+def stamp(name: str) -> str:
+    """Path, size and time of change of a file. Raises :class:`OSError` for one that is not there."""
     state = os.stat(name)
     return f"{os.path.abspath(name)}|{state.st_size}|{state.st_mtime_ns}"
 

@@ -6,6 +6,7 @@ a truncated photo is never scored by its grey half.
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import os
@@ -50,6 +51,20 @@ class Photo:
     sha256: str
     width: int
     height: int
+
+
+class Undecoded(Photo):
+    """A photo that is known, so that nobody needs its pixels; they are decoded should somebody ask for them all the
+    same.
+    """
+
+    def __init__(self, path: str, sha256: str, width: int, height: int) -> None:
+        vars(self).update(path=path, sha256=sha256, width=width, height=height)
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:  # type: ignore[override]
+        """As of a decoded photo. Raises :class:`PhotoError`."""
+        return load_photo(self.path).pixels
 
 
 def load_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS, reference: int = REFERENCE) -> Photo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -55,10 +56,12 @@ class Answers(Reader):
 
     @torch.inference_mode()
     def see(self, photos: Sequence[np.ndarray], detail: bool = True) -> VisualTokens:
-        """Visual tokens of photos (H, W, 3) uint8; without ``detail`` of the whole frames alone."""
+        """Visual tokens of photos (H, W, 3) uint8; without ``detail`` those that the score needs."""
+
+        see = functools.partial(self.model.see, score_only=not detail)
 
         def read(*views: Tensor) -> list[Tensor | None]:
-            return self.model.see(*views).parts
+            return see(*views).parts
 
         return VisualTokens(*in_chunks(read, self.rows, *self.views(photos, detail).values()))
 

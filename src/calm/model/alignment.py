@@ -13,6 +13,8 @@ queries of the detail tokens, and the words that the thematic tokens are surest 
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -113,15 +115,19 @@ class AlignmentModule(nn.Module):
             )
             self.place = nn.Parameter(torch.zeros(1 + config.thematic_grid**2, out))
 
-    def frame(self, features: Tensor) -> dict[str, Tensor]:
-        """Tokens of the whole frame from (B, len(config.layers), tokens, width), each (B, n, language width)."""
+    def frame(self, features: Tensor, names: Container[str] | None = None) -> dict[str, Tensor]:
+        """Tokens of the whole frame from (B, len(config.layers), tokens, width), each (B, n, language width).
+
+        ``names``: of the parts that are wanted; None for all.
+        """
         found = {
             name: self._sized(branch(features[:, [self.index[k] for k in self.config.branch(name).layers]]))
             for name, branch in self.branches.items()
+            if names is None or name in names
         }
-        if self.config.thematic_grid:
+        if self.config.thematic_grid and (names is None or "thematic" in names):
             found["thematic"] = self._sized(self._thematic(features[:, -1]))
-        if self.config.summary_tokens:
+        if self.config.summary_tokens and (names is None or "summary" in names):
             hidden = self.overview(F.dropout(summarise(features), self.config.summary_dropout, self.training))
             found["summary"] = self._sized(self.overview_out(hidden).unflatten(1, (self.config.summary_tokens, -1)))
         return found

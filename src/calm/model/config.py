@@ -181,18 +181,29 @@ class CalmConfig(PretrainedConfig):
         return 1 + (self.patches // self.pool) ** 2
 
     @property
+    def scored(self) -> dict[str, int]:
+        """Tokens that the score is read from, by name: the summaries, or those of the Q-Formers where there are none.
+
+        Read from all of them, the score fits its photos better and others worse (docs/lab.md, 73).
+        """
+        if self.summary_tokens:
+            return {"summary": self.summary_tokens}
+        return {name: branch["queries"] for name, branch in self.branches.items()}
+
+    @property
     def frame_tokens(self) -> int:
-        """Visual tokens that every question reads: of the score's head, the Q-Formers and the summaries."""
-        return int(self.head_tokens) + sum(branch["queries"] for branch in self.branches.values()) + self.summary_tokens
+        """Visual tokens that every question reads: of the score's head, and those of :attr:`scored`."""
+        return int(self.head_tokens) + sum(self.scored.values())
 
     @property
     def detail_tokens(self) -> int:
-        """Visual tokens that the question about the score does not read: thematic ones and the surest words, those of
-        the crop and the surest attribute words, and of the heads for remedies and their amounts.
+        """Visual tokens that the question about the score does not read: of the Q-Formers, thematic ones and the surest
+        words, those of the crop and the surest attribute words, and of the heads for remedies and their amounts.
         """
+        queries = sum(branch["queries"] for name, branch in self.branches.items() if name not in self.scored)
         thematic = 1 + self.thematic_grid**2 + self.words * bool(self.vocabulary) if self.thematic_grid else 0
         crop = self.branch("low").queries if self.detail_layers else 0
-        return thematic + crop + self.attribute_tokens + 2 * self.head_tokens
+        return queries + thematic + crop + self.attribute_tokens + 2 * self.head_tokens
 
     @property
     def visual_tokens(self) -> int:

@@ -25,8 +25,7 @@ class HeadTokens(nn.Module):
         self.size = 1 / config.token_rms
         self.remedies = config.remedies
         queries = {name: config.branch(name).queries for name in config.branches}
-        read = (len(queries) + config.summary_tokens) * width
-        self.score = _head(read, 256, SCORE_LEVELS)
+        self.score = nn.Linear(sum(config.scored.values()) * width, SCORE_LEVELS)
         crop = config.branch("low").queries if config.detail_layers else 0
         questions = config.vision_config.hidden_size if config.measures else 0
         read = (sum(queries.values()) + crop) * width + questions
@@ -36,19 +35,18 @@ class HeadTokens(nn.Module):
         for table in self.levels.values():
             nn.init.normal_(table.weight, std=2 * config.token_rms)  # an expectation is shorter than its terms
 
-    def read_score(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        """Logits of the scores 1 … 10 from tokens of the whole frame by name, each (B, n, width): (B, 10)."""
-        parts = [
-            self._scaled(each).flatten(1) if name == "summary" else self._scaled(each).mean(dim=1)
-            for name, each in tokens.items()
-        ]
-        return self.score(torch.cat(parts, dim=1))
+    def read_score(self, tokens: Tensor) -> Tensor:
+        """Logits of the scores 1 … 10 from the tokens that the score is read from, (B, n, width): (B, 10).
+
+        Linear: a hidden layer fits the rated photos better and others worse (docs/lab.md, 73).
+        """
+        return self.score(self._scaled(tokens).flatten(1))
 
     def read_remedy(self, tokens: Mapping[str, Tensor], crop: Tensor, question: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits of remedies, the last is "nothing", and of the severity: (B, remedies), (B, AMOUNT_LEVELS).
 
         Args:
-            tokens: as for :meth:`read_score`.
+            tokens: of the whole frame by name, each (B, n, width).
             crop: (B, n, width), tokens of the crop.
             question: (B, encoder width), the pixel statistics as the crop's tokens are asked with them.
         """

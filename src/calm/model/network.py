@@ -39,9 +39,9 @@ class VisualTokens:
     """What the language model sees of a batch of photos.
 
     Attributes:
-        frame: (B, config.frame_tokens, width), how the whole frame looks; every question reads these.
-        detail: (B, config.detail_tokens, width), what the photo shows and how its native-resolution crop looks, which
-            the question about the score does not read; None where only the frame was wanted.
+        frame: (B, config.frame_tokens, width), summaries of the whole frame; every question reads these.
+        detail: (B, config.detail_tokens, width), all that the question about the score does not read: levels of the
+            frame, what it shows, and how its native-resolution crop looks; None where only the score was wanted.
         words: (B, len(config.vocabulary)), how sure each word is (logits), None without a vocabulary.
         attributes: (B, len(config.attribute_words)), the same of attribute words, which the crop's tokens take part in;
             None where the crop was not read.
@@ -161,6 +161,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         crops: Tensor | None = None,
         measures: Tensor | None = None,
         wanted: Tensor | None = None,
+        score_only: bool = False,
     ) -> VisualTokens:
         """Visual tokens of photos.
 
@@ -170,6 +171,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
                 only the frame is read, as the score does.
             measures: (B, config.measures), standardised pixel statistics.
             wanted: (B,), True where the crop will be read; the detail tokens of the others are zeros. None for all.
+            score_only: leave out whatever the score is not read from.
         """
         here = torch.ones(len(frames), dtype=torch.bool, device=frames.device) if wanted is None else wanted
         features = self.backbone(frames, self.config.layers)
@@ -180,7 +182,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
             if here.any() and self.config.detail_layers:
                 found = self.backbone(crops[here], self.config.detail_layers)
                 detail = detail.index_put((here.nonzero()[:, 0],), found.to(detail.dtype))
-        return self.align(features, detail, measures, here)
+        return self.align(features, detail, measures, here, score_only)
 
     def align(
         self,
@@ -188,6 +190,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
         detail: Tensor | None = None,
         measures: Tensor | None = None,
         wanted: Tensor | None = None,
+        score_only: bool = False,
     ) -> VisualTokens:
         """Visual tokens from encoder features, see :meth:`see`.
 
@@ -197,14 +200,15 @@ class CalmForConditionalGeneration(PreTrainedModel):
         """
         dtype = self.alignment.detail_kind.dtype
         features = features.to(dtype)
-        tokens = self.alignment.frame(features)
+        tokens = self.alignment.frame(features, self.config.scored if score_only else None)
         thematic = tokens.pop("thematic", None)
         words = None
         if self.config.vocabulary and thematic is not None:
             words = self.lexicon.logits(thematic)
-        score = self.heads.read_score(tokens)
-        spoken = [self.heads.token("score", score).to(dtype)] if self.config.head_tokens else []
-        frame = torch.cat([*spoken, *tokens.values()], dim=1)
+        frame = torch.cat([tokens[name] for name in self.config.scored], dim=1)
+        score = self.heads.read_score(frame)
+        if self.config.head_tokens:
+            frame = torch.cat([self.heads.token("score", score).to(dtype), frame], dim=1)
         seen = VisualTokens(frame, None, words, thematic=thematic, score=score)
         if detail is None:
             return seen
@@ -219,7 +223,7 @@ class CalmForConditionalGeneration(PreTrainedModel):
     ) -> dict[str, Tensor]:
         """What :class:`VisualTokens` holds beyond the frame, of those photos that are `here`; zeros for the others."""
         config = self.config
-        parts: list[Tensor] = []
+        parts = [each[here] for name, each in tokens.items() if name not in config.scored]
         if seen.thematic is not None:
             parts.append(seen.thematic[here])
             if seen.words is not None and config.words:
