@@ -200,9 +200,9 @@ def dpc_captions(root: Path) -> Path:
     return root
 
 
-def llava_row(image: str | None, *turns: str) -> dict:
+def llava_row(image: str, *turns: str) -> dict:
     said = [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(turns)]
-    return {"id": "7", **({"image": image} if image else {}), "conversations": said}
+    return {"id": "7", "image": image, "conversations": said}
 
 
 def laion(root: Path) -> Path:
@@ -221,28 +221,6 @@ def sharegpt4v(name: str) -> Callable[[Path], Path]:
         return root
 
     return make
-
-
-def llava(root: Path) -> Path:
-    rows = [llava_row("a/1.jpg", "<image>\nWhat?", "A cat.", "Where?", "On a mat."), llava_row(None, "Hi", "Hello")]
-    write(root / "chat.json", json.dumps(rows))
-    photos_at(root, "a/1.jpg")
-    return root
-
-
-def messages(root: Path) -> Path:
-    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
-    rows = [
-        {
-            "messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "A hat."}],
-            "images": ["1.jpg"],
-        },
-        {"messages": [{"role": "system", "content": "Be brief."}], "images": [{"path": "2.jpg"}]},
-        {"messages": [{"role": "user", "content": "<image><image> Compare."}], "images": ["1.jpg", "2.jpg"]},
-    ]
-    write(root / "chat.jsonl", "".join(json.dumps(row) + "\n" for row in rows) + "\n")
-    photos_at(root / "images", "1.jpg", "2.jpg")
-    return root
 
 
 def shard(path: Path, files: dict[str, bytes]) -> Path:
@@ -285,8 +263,6 @@ PUBLISHED: dict[str, tuple[Callable[[Path], Path], int]] = {
     "icaa17k": (icaa17k, 2),
     "koniq10k": (koniq10k, 3),
     "laion-cc-sbu-558k": (laion, 1),
-    "llava": (llava, 1),
-    "messages": (messages, 2),
     "pccd": (pccd, 3),
     "real-cur": (real_cur, 3),
     "rpcd": (rpcd, 3),

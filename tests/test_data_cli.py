@@ -14,7 +14,7 @@ from published import jpeg, shard, write
 
 from calm.cli import main
 from calm.data.likeness import BANDS, COSINE, DIFFERENCE, alike, perceptual_hashes
-from calm.data.record import Record, Turn, dataset, datasets
+from calm.data.record import Record, dataset, datasets
 from calm.data.sheet import contact_sheet, draw, first_words
 
 
@@ -255,10 +255,8 @@ def test_each_photo_stands_above_its_label(tmp_path):
     assert (below.max(axis=2) < 100).sum() > 100, "no label is drawn"
 
 
-def test_the_first_words_are_a_comment_then_a_caption_then_an_answer():
-    turns = (Turn("user", "What?"), Turn("assistant", "A  cat."))
-    assert first_words(Record("a", turns=turns)) == "A cat."
-    assert first_words(Record("a", turns=turns, captions=("A dog",))) == "A dog"
+def test_the_first_words_are_a_comment_then_a_caption():
+    assert first_words(Record("a", captions=("A  dog",))) == "A dog"
     assert first_words(Record("a", captions=("A dog",), comments=(" ", "Sharp"))) == "Sharp"
     assert first_words(Record("a")) == ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,11 @@ from layouts import photo
 from PIL import Image
 from published import PUBLISHED, ava, jpeg, shard, write
 
-from calm.data.conversations import turns_of
 from calm.data.datasets.flickr_aes import FlickrAes
-from calm.data.record import DataSet, Record, Turn, dataset
-from calm.data.shards import Shards, read_shard
+from calm.data.record import DataSet, Record, dataset
+from calm.data.shards import read_shard
 from calm.data.tables import TableSet, read_rows, read_sheet, read_words
-from calm.errors import DataError, UsageError
+from calm.errors import DataError
 
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
     "aadb": {
@@ -75,18 +73,7 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
         "004539375.jpg": {
             "split": "train",
             "captions": ("select luxury furniture",),
-            "turns": (Turn("user", "Render a clear summary."), Turn("assistant", "select luxury furniture")),
         }
-    },
-    "llava": {
-        "1.jpg": {
-            "captions": (),
-            "turns": tuple(map(Turn, ("user", "assistant") * 2, ("What?", "A cat.", "Where?", "On a mat."))),
-        }
-    },
-    "messages": {
-        "1.jpg": {"turns": (Turn("user", "What is it?"), Turn("assistant", "A hat."))},
-        "2.jpg": {"turns": (Turn("system", "Be brief."),)},
     },
     "pccd": {
         "12_tart.jpg": {"score": 9.1, "split": "train", "group": "black and white"},
@@ -198,10 +185,8 @@ def _break(name: str, table: str, text: str) -> Callable[[Path], Path]:
         ("ava-captions", "AVA_FULL_VALIDATION.json", '{"images": []}', "as in COCO .* found no 'annotations'"),
         ("flickr-aes", "test.json", '["a.jpg"]', "expected image in every row"),
         ("dpc-captions", "composition.json", '{"1.jpg": "Nice"}', "a list of comments for 1.jpg"),
-        ("llava", "chat.json", '[{"image": "a/1.jpg", "conversations": [{"from": "cat"}]}]', "row 1 .* turn of 'cat'"),
-        ("llava", "chat.json", "[", "expected JSON in"),
-        ("llava", "more.json", "[]", "expected one file .*chat.json, more.json"),
-        ("messages", "chat.jsonl", '{"images": ["1.jpg"]}\n', "conversation in line 1 .* found: 'messages'"),
+        ("laion-cc-sbu-558k", "blip_laion_cc_sbu_558k.json", '[{"image": "a.jpg"}]', "row 1 .* found: 'conversations'"),
+        ("laion-cc-sbu-558k", "blip_laion_cc_sbu_558k.json", "[", "expected JSON in"),
         ("spaq", "Annotations/MOS and Image attribute scores.xlsx", "no workbook", "expected an xlsx table"),
     ],
 )
@@ -265,14 +250,6 @@ def test_koniq_without_its_split_and_eva_by_category(tmp_path: Path) -> None:
     assert [Path(record.path).parent.name for record in dataset("eva").records(root)] == ["5", "2"]
 
 
-def test_conversations_about_no_photo_or_several_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        dataset("messages").records(PUBLISHED["messages"][0](tmp_path))
-    assert "1 conversations about no photo or several are left out" in caplog.text
-    with pytest.raises(ValueError, match="no list"):
-        turns_of("hello")
-
-
 def test_tables_with_odd_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "\ufeff a , b \n\n1, 2 \n")
     assert list(read_rows(path, ("a", "b"))) == [{"a": "1", "b": "2"}]
@@ -285,48 +262,6 @@ def test_tables_with_odd_lines(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ shards
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """Five shards of two samples each."""
-    data = jpeg(tmp_path, 0)
-    for i in range(5):
-        shard(tmp_path / "set" / f"{i:06d}.tar", {f"{i}-{k}.png": data for k in range(2)})
-    return tmp_path / "set"
-
-
-def test_every_sample_is_read_once_by_all_processes(many: Path) -> None:
-    read = [[sample.key for sample in Shards(many, rank=rank, world_size=2)] for rank in range(2)]
-    assert read == [["0-0", "0-1", "2-0", "2-1", "4-0", "4-1"], ["1-0", "1-1", "3-0", "3-1"]]
-    assert len(list(Shards([many / "000003.tar", many / "000001.tar"]))) == 4
-    with pytest.raises(UsageError, match="a rank of 0–1, found 2"):
-        Shards(many, rank=2, world_size=2)
-    with pytest.raises(DataError, match="a shard for each of 6 processes, found 5"):
-        Shards(many, world_size=6)
-    with pytest.raises(DataError, match="expected shards .* found none"):
-        Shards(many / "none")
-
-
-def test_workers_of_a_loader_share_a_process_shards(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from calm.data import shards
-
-    stream, read = Shards(many, rank=0, world_size=2), []
-    for worker in range(2):
-        monkeypatch.setattr(shards, "_worker", lambda worker=worker: (worker, 2))
-        read += [sample.key for sample in stream]
-    assert sorted(read) == sorted(f"{i}-{k}" for i in (0, 2, 4) for k in range(2))
-
-
-def test_a_torch_loader_reads_each_sample_once(many: Path) -> None:
-    import torch.utils.data
-
-    class Keys(torch.utils.data.IterableDataset):
-        def __iter__(self):
-            return (sample.key for sample in Shards(many))
-
-    loader = torch.utils.data.DataLoader(Keys(), batch_size=None, num_workers=2)
-    assert sorted(loader) == sorted(f"{i}-{k}" for i in range(5) for k in range(2))
 
 
 def test_broken_samples_and_shards_are_reported_and_left_out(tmp_path: Path) -> None:

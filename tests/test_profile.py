@@ -50,7 +50,7 @@ def learn(prior: Prior, count: int = 20, **more) -> Profile:
 
 def test_a_profile_predicts_the_persons_other_ratings(prior):
     photos, ratings = shown(7)
-    scores = learn(prior).scores(prior, photos[slice(20, None)])
+    scores = learn(prior).scores(prior, prior.read(photos[slice(20, None)]))
     values = [score.value for score in scores]
     assert np.corrcoef(values, ratings[20:])[0, 1] > 0.8 > np.corrcoef(photos.general[20:], ratings[20:])[0, 1]
     for score in scores:
@@ -68,7 +68,7 @@ def test_it_says_whether_it_is_better_than_the_general_score(prior):
     assert learn(prior, 4).trust is None, "four examples tell nothing"
     flat = Profile.learn("cat", MODEL, prior, hashes(20), photos[:20], np.full(20, 4.0), (1, 10))
     assert flat.trust is None, "nor do twenty equal ones"
-    assert np.ptp([score.value for score in flat.scores(prior, photos)]) < 9
+    assert np.ptp([score.value for score in flat.scores(prior, prior.read(photos))]) < 9
 
 
 def test_more_examples_are_added_and_the_same_photo_is_rated_anew(prior):
@@ -108,8 +108,8 @@ def test_a_profile_is_two_small_readable_files_without_photos(prior, tmp_path):
     assert facts["examples"] == 60 and facts["model_sha256"] == "b" * 64 and facts["scale"] == [1, 10]
     again = store.load("ann")
     photos, _ = shown(8)
-    assert [score.value for score in again.scores(prior, photos)] == pytest.approx(
-        [score.value for score in profile.scores(prior, photos)], abs=1e-3
+    assert [score.value for score in again.scores(prior, prior.read(photos))] == pytest.approx(
+        [score.value for score in profile.scores(prior, prior.read(photos))], abs=1e-3
     )
     assert again.trust == profile.trust and store.names() == ["ann"]
 
@@ -177,14 +177,14 @@ def pairs(count: int, first: int = 0) -> Preferred:
 def test_a_profile_may_rest_on_pairs(prior, tmp_path):
     photos, ratings = shown(7)
     profile = Profile.learn("ann", MODEL, prior, [], photos[:0], [], (1, 10), preferred=pairs(40))
-    values = [score.value for score in profile.scores(prior, photos[slice(20, None)])]
+    values = [score.value for score in profile.scores(prior, prior.read(photos[slice(20, None)]))]
     assert np.corrcoef(values, ratings[20:])[0, 1] > 0.75 > np.corrcoef(photos.general[20:], ratings[20:])[0, 1]
     assert profile.trust.measure == "pairs" and profile.trust.helps and profile.trust.personal > 0.7
     assert not len(profile.ratings) and len(profile.pairs) == len(profile.apart) <= 40
     again = Store(tmp_path)
     again.save(profile)
-    assert [s.value for s in again.load("ann").scores(prior, photos)] == pytest.approx(
-        [s.value for s in profile.scores(prior, photos)], abs=1e-3
+    assert [s.value for s in again.load("ann").scores(prior, prior.read(photos))] == pytest.approx(
+        [s.value for s in profile.scores(prior, prior.read(photos))], abs=1e-3
     )
 
 

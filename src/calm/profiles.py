@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from calm.inference.store import question_of
 from calm.types import Score
 
 if TYPE_CHECKING:
-    import numpy as np
 
     from calm.data.images import Photo
     from calm.personal.prior import Prior, Shown
@@ -31,13 +30,10 @@ Failed = list[dict[str, str]]
 
 def personal_task(profile: Profile, prior: Prior) -> Task:
     """Personal scores by a profile."""
-    known: list[Callable[[np.ndarray], list[Score]]] = []
 
     def task(model: Model, photos: list[Photo]) -> list[Result]:
         _belongs(profile, model)
-        if not known:
-            known.append(profile.scorer(prior))
-        scores = known[0](prior.read(_shown(model.describe(photos))))
+        scores = profile.scores(prior, prior.read(_shown(model.describe(photos))))
         return [Result(score, profile=profile.name) for score in scores]
 
     return Task(task, question_of("describe"))

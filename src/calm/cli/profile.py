@@ -121,7 +121,7 @@ def show(
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
     known = open_prior(model)
-    found = leanings(known, np.array([score.value for score in profile.scorer(known)(known.reference)]))
+    found = leanings(known, np.array([score.value for score in profile.scores(known, known.reference)]))
     sides = {
         title: [each for each in found[::sign] if each.points * sign > 0][:SIDES]
         for title, sign in (("likes", 1), ("dislikes", -1))

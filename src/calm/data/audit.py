@@ -53,7 +53,7 @@ class Audit:
         counts: photos that are there by split (``none`` for those without one), and ``all``.
         score_map: how published scores become 1–10; "" for a set without scores.
         scores: how many photos have one, and lowest, mean and highest of them, 1–10; None without scores.
-        texts: how many photos have captions, comments, conversations.
+        texts: how many photos have captions, comments.
         missing: photos that the tables name and that are not there; ``missing_examples`` are some of them.
         unreadable: path and reason of each photo that cannot be decoded (or, of headers alone, recognised).
         identical: groups of photos with the same bytes; None where that was not looked at.
@@ -164,7 +164,6 @@ def audit(
             for kind, of in (
                 ("captions", lambda record: record.captions),
                 ("comments", lambda record: record.comments),
-                ("conversations", lambda record: record.turns),
             )
         },
         len(missing),

@@ -31,14 +31,6 @@ PHOTO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn of a conversation about a photo; ``role`` is system, user or assistant."""
-
-    role: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Record:
     """One photo of a data set.
 
@@ -56,7 +48,6 @@ class Record:
         raters: how many people scored the photo.
         sha256: of the file's bytes, where the data set had to know it anyway.
         comments: what people said about it as a photo: its merits, faults, craft.
-        turns: a conversation about it, in order.
     """
 
     path: str
@@ -72,7 +63,6 @@ class Record:
     raters: int | None = None
     sha256: str | None = None
     comments: tuple[str, ...] = ()
-    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)

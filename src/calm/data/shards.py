@@ -12,10 +12,9 @@ import io
 import json
 import logging
 import os
-import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import IO, Any, cast
 from PIL import Image
 
 from calm.data.record import PHOTO_SUFFIXES
-from calm.errors import DataError, UsageError
+from calm.errors import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -69,51 +68,6 @@ class Sample:
     def text(self) -> str:
         """What ``txt`` (or ``caption``) holds; "" without one."""
         return self.files.get("txt", self.files.get("caption", b"")).decode("utf-8", "replace").strip()
-
-
-class Shards:
-    """Samples of many shards, streamed.
-
-    Each process reads shards of its own: of ``world_size`` processes the one of ``rank`` takes every ``world_size``-th,
-    and within it each worker of a PyTorch data loader its part of those. A sample is thus read once in all.
-
-    Args:
-        paths: tar files, or folders, which are searched whole for them.
-        rank: which process this is, 0 … world_size − 1.
-        world_size: processes that share the shards.
-        report: is told of everything that is left out, in one line each; by default the log is.
-
-    Raises:
-        UsageError: for a rank outside of its range.
-        DataError: for fewer shards than processes (some would have nothing to read), or none.
-    """
-
-    def __init__(
-        self,
-        paths: str | Path | Sequence[str | Path],
-        *,
-        rank: int = 0,
-        world_size: int = 1,
-        report: Callable[[str], None] = logger.warning,
-    ) -> None:
-        if not 0 <= rank < world_size:
-            raise UsageError(f"expected a rank of 0–{world_size - 1}, found {rank}; count processes from 0")
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        self.shards = [shard for path in given for shard in find_shards(path)]
-        if len(self.shards) < world_size:
-            raise DataError(
-                f"expected a shard for each of {world_size} processes, found {len(self.shards)}; write smaller shards"
-            )
-        self.rank, self.world_size, self.report = rank, world_size, report
-
-    def mine(self) -> list[str]:
-        """The shards that this process, and this worker of it, reads."""
-        worker, workers = _worker()
-        return self.shards[self.rank :: self.world_size][worker::workers]
-
-    def __iter__(self) -> Iterator[Sample]:
-        for shard in self.mine():
-            yield from read_shard(shard, self.report)
 
 
 def find_shards(path: str | Path) -> list[str]:
@@ -212,13 +166,3 @@ def _sample(key: str, shard: str, files: dict[str, bytes], report: Callable[[str
         report(f"{shard}: {key} is broken ({' '.join(str(error).split())}); it is left out")
         return None
     return sample
-
-
-def _worker() -> tuple[int, int]:
-    """Number of this worker of a PyTorch data loader, and how many there are; 0 of 1 outside of one."""
-    if "torch" not in sys.modules:
-        return 0, 1
-    from torch.utils.data import get_worker_info
-
-    info = get_worker_info()
-    return (info.id, info.num_workers) if info else (0, 1)

@@ -70,9 +70,8 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
 
 
 def first_words(record: Record) -> str:
-    """What is said about a photo: its first comment, else its first caption, else the first answer."""
-    answers = tuple(turn.text for turn in record.turns if turn.role == "assistant")
-    return next((" ".join(text.split()) for text in (*record.comments, *record.captions, *answers) if text.strip()), "")
+    """What is said about a photo: its first comment, else its first caption."""
+    return next((" ".join(text.split()) for text in (*record.comments, *record.captions) if text.strip()), "")
 
 
 def _labels(record: Record) -> list[tuple[str, tuple[int, int, int]]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -133,20 +133,12 @@ class Profile:
         """This person's weights, and how uncertain they are."""
         return prior.person(self.read, self.ratings, self.apart)
 
-    def scorer(self, prior: Prior) -> Callable[[np.ndarray], list[Score]]:
-        """What gives personal scores, 1–10, of photos as the prior reads them, and how unsure they are."""
+    def scores(self, prior: Prior, read: np.ndarray) -> list[Score]:
+        """Personal scores, 1–10, of photos as the prior reads them, and how unsure they are."""
         weights, uncertain = self.person(prior)
-
-        def scores(read: np.ndarray) -> list[Score]:
-            means = prior.predict(read, weights)
-            spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
-            return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
-
-        return scores
-
-    def scores(self, prior: Prior, photos: Shown) -> list[Score]:
-        """:meth:`scorer`, for photos that are all there."""
-        return self.scorer(prior)(prior.read(photos))
+        means = prior.predict(read, weights)
+        spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
+        return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
 
     def renamed(self, name: str) -> Profile:
         """The same under another name."""

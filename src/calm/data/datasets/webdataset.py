@@ -5,17 +5,15 @@ Layout::
     train-000000.tar …              below the folder; the names of shards or their folders may begin with a split
         000123.jpg
         000123.txt                  a caption
-        000123.json                 {"caption" or "text", "score", "comments": [...], "conversations" or "messages"}
+        000123.json                 {"caption" or "text", "score", "comments": [...]}
 
-Records are made for check, show and evaluation: they hold texts, not photos. To train on shards, stream them with
-:class:`calm.data.shards.Shards`, which shares them between processes.
+Records are made for check, show and evaluation: they hold texts, not photos.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from calm.data.conversations import turns_of
 from calm.data.record import DataSet, Record, Split, to_ten
 from calm.data.shards import Sample, find_shards, read_member, read_shard
 from calm.errors import DataError
@@ -74,11 +72,9 @@ class WebDataset(DataSet):
             score = None if about.get("score") is None else float(about["score"])
             if score is not None and not low <= score <= high:
                 raise ValueError(f"a score of {score:g} outside of {low:g}–{high:g}")
-            said = about.get("conversations", about.get("messages"))
-            turns = turns_of(said) if said is not None else ()
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"expected a score of {low:g}–{high:g} and turns in {sample.key}.json of {sample.shard}, found "
+                f"expected a score of {low:g}–{high:g} in {sample.key}.json of {sample.shard}, found "
                 f"{error}; give the scale of the scores"
             ) from error
         caption = sample.text() or str(about.get("caption") or about.get("text") or "").strip()
@@ -87,7 +83,6 @@ class WebDataset(DataSet):
             None if score is None else to_ten(score, low, high),
             captions=(caption,) if caption else (),
             comments=tuple(str(text) for text in about.get("comments") or ()),
-            turns=turns,
             split=split,
         )
 
