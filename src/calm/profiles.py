@@ -12,7 +12,6 @@ from calm.inference.store import question_of
 from calm.types import Score
 
 if TYPE_CHECKING:
-
     from calm.data.images import Photo
     from calm.personal.prior import Prior, Shown
     from calm.personal.profile import Profile

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calm.cli.evaluate import report
 from calm.cli.evaluate_options import DataSet, ReportFormat, Root, Seed, Some, Split, folder
 from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
 from calm.cli.running import Talk, load_model, open_model
@@ -35,7 +36,6 @@ def controls(
     comments with one claim turned round.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.eval.controls import CANDIDATES
     from calm.eval.controls import controls as run
     from calm.eval.gather import draw, find
@@ -71,7 +71,6 @@ def names(
     The words that the language model writes are compared with nouns that people accept, and with those of other photos.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.data.record import read_table
     from calm.eval.gather import draw
     from calm.eval.names import names as run
@@ -99,7 +98,6 @@ def framing(
     Intersection over union with the best of people's crops, on FLMS.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.eval.framing import eval_framing
 
     report(eval_framing(load_model(model, device), root, limit=limit, seed=seed), format, None)
@@ -137,7 +135,6 @@ def captions(
     if (dataset is None) != (root is None) or (dataset is None) == (photos is None) or not (dataset or captions):
         raise UsageError("expected --photos with --captions, or --dataset with --root; give one of these pairs")
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.data.record import dataset as data_set
     from calm.eval.captions import captions_of, eval_captions
     from calm.eval.gather import find
@@ -169,7 +166,6 @@ def faults(
     Over- and under-exposure on MEFB, sensor noise on PolyU and on the clean twins of its photos.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.eval.faults import eval_faults
 
     pipeline = load_model(model, device)
@@ -192,7 +188,6 @@ def order(
     """
     talk = Talk(verbose, quiet)
     talk.begin()
-    from calm.cli.evaluate import report
     from calm.eval.order import eval_order
 
     report(eval_order(open_model(model, device, talk), str(photos), seed=seed, limit=limit), format, None)
@@ -213,7 +208,6 @@ def quality(
     Of the answer to the question about quality and of the score, on BIQ2021's test and within its three subsets.
     """
     Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.cli.evaluate import report
     from calm.eval.quality import eval_quality
 
     report(eval_quality(load_model(model, device), biq, limit=limit, seed=seed), format, None)
