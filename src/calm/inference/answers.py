@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from calm.inference.processing import look
 from calm.model.backbone import in_chunks
@@ -78,20 +77,24 @@ class Answers(Reader):
         Args:
             begun: how each answer begins, all of as many tokens; only what follows is returned.
         """
+        core, table, end = self.model.language_model.model, self.model.get_input_embeddings(), self.packer.end
         prompt = self.prompt(seen, question)
         if begun is not None:
             ids = torch.tensor([self.packer.tokens(each) for each in begun], device=prompt.device)
-            prompt = torch.cat([prompt, self.model.get_input_embeddings()(ids)], dim=1)
+            prompt = torch.cat([prompt, table(ids)], dim=1)
 
         def write(part: Tensor) -> list[Tensor]:
-            ids = self.model.language_model.generate(
-                inputs_embeds=part,
-                attention_mask=torch.ones(part.shape[:2], dtype=torch.long, device=part.device),
-                max_new_tokens=length,
-                do_sample=False,
-                pad_token_id=self.packer.end,
-            )
-            return [F.pad(ids, (0, length - ids.shape[1]), value=self.packer.end)]
+            # transformers' generate() copies the table of words for every row to read the first one
+            cache, written = DynamicCache(), torch.full((len(part), length), end, device=part.device)
+            done = torch.zeros(len(part), dtype=torch.bool, device=part.device)
+            for place in range(length):
+                states = core(inputs_embeds=part, past_key_values=cache).last_hidden_state[:, -1]
+                words = self.model.word_logits(states).argmax(dim=1).masked_fill(done, end)
+                written[:, place], done = words, done | (words == end)
+                if done.all():
+                    break
+                part = table(words)[:, None]
+            return [written]
 
         (ids,) = in_chunks(write, WRITTEN if self.rows else 0, prompt)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
