@@ -1,4 +1,4 @@
-"""Every answer of the one network about a batch of photos: score, suggestions, caption, comment."""
+"""Every answer of the network about a batch of photos: score, suggestions, caption, comment."""
 
 from __future__ import annotations
 

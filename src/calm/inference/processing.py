@@ -1,4 +1,4 @@
-"""Photos and questions → what the one network reads; its answers → text."""
+"""Photos and questions → what the network reads; its answers → text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the one network's answers off the visual tokens of photos, as numbers and as the words that state them."""
+"""Reads the network's answers off the visual tokens of photos, as numbers and as the words that state them."""
 
 from __future__ import annotations
 

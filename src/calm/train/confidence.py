@@ -1,4 +1,4 @@
-"""How sure is sure: the confidence of the one network's suggestions, fitted on photos that training left out.
+"""How sure is sure: the confidence of suggestions, fitted on photos that training left out.
 
 Each photo is shown twice, with one visible edit and with chance changes alone, so that half of the set is damaged. Two
 numbers are fitted by maximum likelihood: a temperature of all logits (Guo et al., 2017, arXiv 1706.04599) and what is

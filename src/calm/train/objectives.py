@@ -1,4 +1,4 @@
-"""What the stages of the one network minimise."""
+"""What the stages of training minimise."""
 
 from __future__ import annotations
 
