@@ -6,7 +6,6 @@ Each set is a folder of the root, as DATA lists them; a set whose folder is miss
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
@@ -39,7 +38,7 @@ FOLDERS = {
 """Folder below the root of each data set that training reads."""
 SQUASHED = frozenset({"para", "flickr8k", "scene15", "imagenette", "flower-kinds", "corel5k"})
 """Sets whose photos have lost their native pixels."""
-EDITABLE = frozenset({"biq2021", "animal-pose", "clothing", "recipes", "imagenet", "savoias", "flms"})
+EDITABLE = frozenset({"biq2021", "animal-pose", "clothing", "recipes", "imagenet", "savoias"})
 """Sets whose photos are edited."""
 
 
@@ -61,8 +60,6 @@ def gather(root: str | Path, split: str = "train", soft: Mapping[str, tuple[floa
         for record in records:
             if (record.split or "train") == split:
                 found.append(_known(record, name, more))
-    if split == "train":
-        found += _flms(base)
     if not soft:
         return found
     hashes = hash_files([photo.path for photo in found], label=str(root))
@@ -85,13 +82,6 @@ def _known(record: Record, source: str, more: Mapping[str, list[str]]) -> Known:
         record.emotions,
         native=source not in SQUASHED,
     )
-
-
-def _flms(base: Path) -> list[Known]:
-    """Well-framed photos of FLMS, the odd half only (the even half is held out)."""
-    folder = base / "flms/data/Benchmark_FLMS/images"
-    paths = sorted(folder.glob("*")) if folder.is_dir() else []
-    return [Known(str(p), "flms") for p in paths if int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 2]
 
 
 def _more_captions(base: Path) -> dict[str, list[str]]:
