@@ -12,7 +12,7 @@ import pytest
 from lightmeter import Lightmeter, N, grey, make_album
 
 from calm.data.images import Photo
-from calm.engine import Result
+from calm.engine import Result, Task
 from calm.errors import ConfigError, DataError
 from calm.eval import suites
 from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
@@ -234,7 +234,7 @@ def test_personal_scores_are_timed_on_the_same_photos(tmp_path: Path) -> None:
             return super().score(photos)
 
     predictor = Timed()
-    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2, personal=slow)
+    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2, personal=Task(slow, "slow"))
     assert 0.35 < found["personal_to_score"] < 0.65  # twice the time, and the files besides
     assert found["personal"] < found["score"]
     assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12 + 12
