@@ -48,15 +48,15 @@ def eval_captions(
     paths = draw(list(references), limit, seed)
     refuse_trained(pipeline, paths)
     failed: list[dict[str, str]] = []
-    said: dict[str, str] = {}
+    texts_by_path: dict[str, str] = {}
     for photos in decoded(paths, "captions", failed):
         seen = pipeline.answers.see([photo.pixels for photo in photos])
         texts = pipeline.answers.text(seen, CAPTION_QUESTION, LENGTH)
-        said |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
-    given = [references[path] for path in said]
+        texts_by_path |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
+    given = [references[path] for path in texts_by_path]
     figures: dict[str, Any] = {"task": "captions"}
-    figures |= against_references(list(said.values()), given, resamples=resamples, seed=seed)
-    figures |= {"failed": failed} | ({"captions": said} if keep_texts else {})
+    figures |= against_references(list(texts_by_path.values()), given, resamples=resamples, seed=seed)
+    figures |= {"failed": failed} | ({"captions": texts_by_path} if keep_texts else {})
     return plain(figures | stamp(pipeline))
 
 

@@ -40,15 +40,15 @@ def run(place: Place, row: Row, seed: int) -> Found:
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
         read_scores(train(path), place.photos.test.paths, kept)
     with np.load(kept) as stored:
-        said = {name: stored[name] for name in stored}
+        distributions = {name: stored[name] for name in stored}
     manifest = json.loads((folder / "manifest.json").read_text())["tensors"]
     facts: dict[str, Any] = {"learnt_parameters": sum(int(np.prod(each["shape"])) for each in manifest)}
-    facts |= {f"{name}_srcc": srcc(each @ LEVELS, place.photos.test.given) for name, each in said.items()}
+    facts |= {f"{name}_srcc": srcc(each @ LEVELS, place.photos.test.given) for name, each in distributions.items()}
     return Found(
-        said[row.read] @ LEVELS,
+        distributions[row.read] @ LEVELS,
         facts,
         curve(folder, tree["stages"]),
-        said[row.read],
+        distributions[row.read],
         folder if row.read == "language" else None,  # suggestions are the language model's
     )
 
