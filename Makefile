@@ -1,6 +1,7 @@
 # make demo   set up, then score, comment on and suggest for the photo in examples/
-# make test   set up, then lint, format, types and tests
+# make test   set up, then lint, format, types, layers and tests
 # make docs   set up, then build the documentation into site/
+# make build  set up, then make a wheel in dist/, which needs nothing of this folder
 # make setup  only the environment in .venv
 # PYTHON=…    the interpreter to build it with (3.11 or later)
 
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.1
 	if $$each -c '$(SUITABLE)' 2>/dev/null; then echo $$each; break; fi; done)
 PHOTO ?= examples/coffee.jpg
 
-.PHONY: demo test docs setup clean
+.PHONY: demo test docs build setup clean
 .DEFAULT_GOAL := demo
 
 setup: $(VENV)/.ready
@@ -39,10 +40,15 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+build: setup
+	rm -rf build dist
+	$(BIN)/python -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w dist .
+
 clean:
-	rm -rf $(VENV) build site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from calm.data.images import Photo
-from calm.types import LEAST, LEVELS, MOST, UNITS, Aspect, Comment, Score, Suggestion
+from calm.types import CLASSES, LEAST, LEVELS, MOST, UNITS, Aspect, Comment, Score, Suggestion
 
 POISON = 7
 """A photo all of this value makes the model fail, and with it any batch that holds one."""
@@ -22,19 +22,22 @@ def photo(value: int, path: str = "") -> Photo:
 class BrightModel:
     """The brighter the better; dark photos should be made brighter by one EV, bright ones left alone."""
 
-    name, sha256, preprocess = "bright", "b" * 64, "test-1"
+    name, sha256, describer, preprocess = "bright", "b" * 64, "d" * 64, "test-1"
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.aspects: list[list[str] | None] = []
-        self.thread = threading.get_ident()
+        self.asking = threading.Lock()
 
     def score(self, photos: list[Photo]) -> list[Score]:
-        assert threading.get_ident() == self.thread, "the model must be asked from one thread"
-        self.batches.append([each.path for each in photos])
-        if any((each.pixels == POISON).all() for each in photos):
-            raise RuntimeError("poisoned\nbatch")
-        return [self._score(each) for each in photos]
+        assert self.asking.acquire(blocking=False), "the model must be asked by one thread at a time"
+        try:
+            self.batches.append([each.path for each in photos])
+            if any((each.pixels == POISON).all() for each in photos):
+                raise RuntimeError("poisoned\nbatch")
+            return [self._score(each) for each in photos]
+        finally:
+            self.asking.release()
 
     def comment(self, photos: list[Photo], aspects: list[str] | None = None) -> list[tuple[Score, Comment]]:
         self.aspects.append(aspects)
@@ -49,6 +52,11 @@ class BrightModel:
 
     def describe(self, photos: list[Photo]) -> list[tuple[Score, np.ndarray]]:
         return [(score, np.array([score.value - 5.5, 1.0])) for score in self.score(photos)]
+
+    def edit_probabilities(self, photos: list[Photo]) -> np.ndarray:
+        rows = np.zeros((len(photos), len(CLASSES) + 1))
+        rows[:, CLASSES.index(("exposure", "increase"))] = [0.1 if s.value > 4 else 0.9 for s in self.score(photos)]
+        return rows
 
     @staticmethod
     def _score(seen: Photo) -> Score:
@@ -74,3 +82,16 @@ class BrightModel:
             Suggestion(LEVELS[what], what, how, amount, UNITS[what], sure, f"{how} {what}")
             for (what, how), amount, sure in ((brighter, 1.0, 0.9), (tidier, None, 0.6))
         ]
+
+
+class Held(BrightModel):
+    """Answers nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def score(self, photos):
+        self.begun.set()
+        assert self.go.wait(60)
+        return super().score(photos)

@@ -8,10 +8,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from calm.data.datasets.para import EMOTIONS, LEVELS
+from calm.data.datasets.para import EMOTIONS, GRADES
 
 
 def photo(path: Path, seed: int) -> Path:
@@ -32,7 +33,7 @@ def table(path: Path, rows: list[dict[str, object]]) -> Path:
 def giaa_row(name: str, scene: str) -> dict[str, object]:
     """A row of PARA-GiaaTest.csv or PARA-GiaaTrain.csv; all ten people gave 3.5."""
     row: dict[str, object] = {"imageName": name, "sessionId": "session1", "semantic": scene}
-    row |= {f"aestheticScore_{level}": 10 if level == 3.5 else 0 for level in LEVELS}
+    row |= {f"aestheticScore_{level}": 10 if level == 3.5 else 0 for level in GRADES}
     row |= {"aestheticScore_mean": 3.5, "aestheticScore_std": 0, "qualityScore_mean": 2, "qualityScore_std": 1}
     row |= {"compositionScore_mean": 4, "dofScore_mean": 5, "isObjectEmphasis_mean": 0.5}
     return row | {f"imgEmotion_{name}": i for i, name in enumerate(EMOTIONS)}
@@ -152,6 +153,14 @@ def biq(root: Path) -> Path:
     (root / "Train (Images and MOS).csv").write_text("Image Name,MOS,,\nss01 (1).jpg,0.5,,\nss02 (2).jpg,0,,\n")
     (root / "Test (Images and MOS).csv").write_text("Image Name,MOS\nss03 (3).jpg,1\n")
     return root
+
+
+def draw_again(root: Path, width: int, height: int) -> None:
+    """Other photos of noise, of that size, in place of those of Corel5k and BIQ2021 below ``root``."""
+    rng = np.random.default_rng(0)
+    for path in [*root.rglob("*.jpeg"), *(root / "biq/Images").iterdir()]:
+        small = rng.integers(0, 255, (8, 10, 3), dtype=np.uint8)
+        cv2.imwrite(str(path), cv2.resize(small, (width, height)))
 
 
 FLOWER_KINDS = "dataset_for_transformer_classifier/flower_photos-resised"

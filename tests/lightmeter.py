@@ -17,7 +17,7 @@ N = len(CLASSES)
 class Lightmeter:
     """Scores a photo by its mean brightness and blames every fault on the exposure."""
 
-    name, sha256, preprocess = "lightmeter", "0" * 64, "none"
+    name, sha256, describer, preprocess = "lightmeter", "0" * 64, "d" * 64, "none"
     confidence = 0.9
 
     def __init__(self) -> None:

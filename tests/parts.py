@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import Dinov2Config, Dinov2Model, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from calm.model.storage import TEMPLATE
+from calm.model.pretrained import TEMPLATE, build
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"]
 
@@ -59,3 +60,21 @@ def write_parts(folder: Path, seed: int = 0) -> tuple[str, str]:
     text_model(len(tokenizer)).save_pretrained(folder / "text")
     tokenizer.save_pretrained(folder / "text")
     return str(folder / "vision"), str(folder / "text")
+
+
+def write_trained(root: Path, shape: dict[str, Any]) -> Path:
+    """Folder of a network with random trained parts, whose adapters and answers do something."""
+    model, _ = build(*write_parts(root), **shape)
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=1.0 if name.startswith("language_model.") else 0.1)
+    torch.nn.init.normal_(model.answers.weight, std=0.5)
+    model.save_pretrained(root / "trained")
+    return root / "trained"
+
+
+def tiny_recipe(vision: str, text: str, shape: dict[str, Any], data: dict[str, str], **settings: Any) -> dict[str, Any]:
+    """A recipe of a network of tiny parts, as a tree."""
+    shared = {"name": "tiny", "vision": vision, "text": text, "config": shape, "compile": False, "data": data}
+    return shared | settings

@@ -11,6 +11,19 @@ from pathlib import Path
 
 from layouts import photo
 
+PUBLISHED: dict[str, tuple[Callable[[Path], Path], int]] = {}
+"""What lays out every set, and how many records it holds."""
+
+
+def published(name: str, count: int) -> Callable[[Callable[[Path], Path]], Callable[[Path], Path]]:
+    """Registers what lays out a data set, which holds so many records."""
+
+    def add(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
+        PUBLISHED[name] = make, count
+        return make
+
+    return add
+
 
 def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,6 +40,7 @@ def votes(row: int, photo: int, counts: list[int], tags: str = "22 0") -> str:
     return f"{row} {photo} {' '.join(map(str, counts))} {tags} 1396\n"
 
 
+@published("ava", 3)
 def ava(root: Path) -> Path:
     low, high = [10, *[0] * 9], [*[0] * 8, 5, 5]
     write(root / "AVA.txt", votes(1, 953619, high, "1 24") + votes(2, 629797, low) + votes(3, 615485, high, "0 0"))
@@ -42,6 +56,7 @@ def ava(root: Path) -> Path:
     return root
 
 
+@published("ava-captions", 5)
 def ava_captions(root: Path) -> Path:
     def image(number: int, split: str, *said: str) -> dict:
         sentences = [{"raw": f" {text} ", "clean": text.lower(), "tokens": text.split()} for text in said]
@@ -61,6 +76,7 @@ def ava_captions(root: Path) -> Path:
     return root
 
 
+@published("aadb", 4)
 def aadb(root: Path) -> Path:
     lists = root / "imgListFiles_label"
     write(lists / "imgListTrainRegression_score.txt", "farm1_1_b.jpg 0.75\nfarm1_2_b.jpg 0\n")
@@ -72,15 +88,17 @@ def aadb(root: Path) -> Path:
     return root
 
 
+@published("tad66k", 3)
 def tad66k(root: Path) -> Path:
-    write(root / "labels/merge/train.csv", "image,score\nada1.jpg,5.0\nbob@N2.jpg,2.5\n")
-    write(root / "labels/merge/test.csv", "image,score\ncy3.jpg,10\n")
-    write(root / "labels/unmerge/train/art.csv", "image,score\nada1.jpg,5.0\n")
-    write(root / "labels/unmerge/test/beach.csv", "image,score\ncy3.jpg,10\n")
+    tables = {"merge/train": "ada1.jpg,5.0\nbob@N2.jpg,2.5\n", "merge/test": "cy3.jpg,10\n"}
+    tables |= {"unmerge/train/art": "ada1.jpg,5.0\n", "unmerge/test/beach": "cy3.jpg,10\n"}
+    for name, rows in tables.items():
+        write(root / f"labels/{name}.csv", f"image,score\n{rows}")
     photos_at(root / "TAD66K", "ada1.jpg", "bob@N2.jpg", "cy3.jpg")
     return root
 
 
+@published("icaa17k", 2)
 def icaa17k(root: Path) -> Path:
     one, two = "complementary/orange_blue/a@N0.jpg", "single/red/b.jpg"
     write(root / "dataset/ICAA17K/1train.csv", f"ID,color,MOS,probability\n{one},5.0,10,0.7\n")
@@ -89,10 +107,11 @@ def icaa17k(root: Path) -> Path:
     return root
 
 
+@published("koniq10k", 3)
 def koniq10k(root: Path) -> Path:
-    head = "image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,set\n"
-    rows = "1.jpg,0,0,.25,.75,0,104,75,.5,training\n2.jpg,0,0,1,0,0,96,50,.6,test\n3.jpg,1,0,0,0,0,96,0,.6,validation\n"
-    write(root / "koniq10k_distributions_sets.csv", head + rows)
+    table = "image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,set\n1.jpg,0,0,.25,.75,0,104,75,.5,training\n"
+    table += "2.jpg,0,0,1,0,0,96,50,.6,test\n3.jpg,1,0,0,0,0,96,0,.6,validation\n"
+    write(root / "koniq10k_distributions_sets.csv", table)
     photos_at(root / "1024x768", "1.jpg", "2.jpg", "3.jpg")
     return root
 
@@ -121,6 +140,7 @@ def sheet(path: Path, rows: list[list[object]]) -> None:
         book.writestr("xl/sharedStrings.xml", f"<sst {space}>{strings}</sst>")
 
 
+@published("spaq", 2)
 def spaq(root: Path) -> Path:
     head: list[object] = ["Image name", "MOS", "Brightness", "Colorfulness", "Contrast", "Noisiness", "Sharpness"]
     sheet(
@@ -133,6 +153,7 @@ def spaq(root: Path) -> Path:
     return root
 
 
+@published("eva", 2)
 def eva(root: Path) -> Path:
     head = "image_id=user_id=score=difficulty=visual=composition=quality=semantic=vote_time=1=2=3=4\n"
     rows = "71=E1=10=3=4=1=2.0=3=9=0=0=0=1\n71=E2=0=3=4=1=2.0=3=9=0=0=0=1\n106=E1=5=3=1=4=2=3=9=0=0=0=1\n"
@@ -142,6 +163,7 @@ def eva(root: Path) -> Path:
     return root
 
 
+@published("flickr-aes", 3)
 def flickr_aes(root: Path) -> Path:
     write(root / "FLICKR-AES_image_score.txt", " farm1_a.jpg 0.5\n farm1_b.jpg 1.0\n farm1_c.jpg 0\n")
     ratings = [
@@ -157,11 +179,13 @@ def flickr_aes(root: Path) -> Path:
     return root
 
 
+@published("real-cur", 3)
 def real_cur(root: Path) -> Path:
     photos_at(root, "user1/1/a.jpg", "user1/5/b.jpg", "user2/3/a.jpg", "user2/notes/c.jpg")
     return root
 
 
+@published("pccd", 3)
 def pccd(root: Path) -> Path:
     def row(title: str, scores: list[str]) -> dict:
         aspects = ["general_impression", "subject_of_photo", "composition", "use_of_camera", "depth_of_field"]
@@ -179,6 +203,7 @@ def pccd(root: Path) -> Path:
     return root
 
 
+@published("rpcd", 3)
 def rpcd(root: Path) -> Path:
     names = [f"2009-photocritique/{key}-image.jpg" for key in ("8l00n", "8m1qk", "74vwhz", "stray")]
     pairs = {
@@ -193,6 +218,7 @@ def rpcd(root: Path) -> Path:
     return root
 
 
+@published("dpc-captions", 2)
 def dpc_captions(root: Path) -> Path:
     write(root / "composition.json", json.dumps({"1.jpg": ["Tight crop", "Tilted"], "2.jpg": ["Busy"]}))
     write(root / "use_of_camera.json", json.dumps({"1.jpg": ["Tilted", "Slow shutter"], "404.jpg": ["Gone"]}))
@@ -205,6 +231,7 @@ def llava_row(image: str, *turns: str) -> dict:
     return {"id": "7", "image": image, "conversations": said}
 
 
+@published("laion-cc-sbu-558k", 1)
 def laion(root: Path) -> Path:
     rows = [llava_row("00453/004539375.jpg", "Render a clear summary.\n<image>", "select luxury furniture")]
     write(root / "blip_laion_cc_sbu_558k.json", json.dumps(rows))
@@ -240,6 +267,7 @@ def jpeg(folder: Path, seed: int) -> bytes:
     return data
 
 
+@published("webdataset", 3)
 def webdataset(root: Path) -> Path:
     about = {"caption": "A dune", "score": 7, "comments": ["Fine light"]}
     one = {
@@ -253,23 +281,5 @@ def webdataset(root: Path) -> Path:
     return root
 
 
-PUBLISHED: dict[str, tuple[Callable[[Path], Path], int]] = {
-    "aadb": (aadb, 4),
-    "ava": (ava, 3),
-    "ava-captions": (ava_captions, 5),
-    "dpc-captions": (dpc_captions, 2),
-    "eva": (eva, 2),
-    "flickr-aes": (flickr_aes, 3),
-    "icaa17k": (icaa17k, 2),
-    "koniq10k": (koniq10k, 3),
-    "laion-cc-sbu-558k": (laion, 1),
-    "pccd": (pccd, 3),
-    "real-cur": (real_cur, 3),
-    "rpcd": (rpcd, 3),
-    "sharegpt4v": (sharegpt4v("sharegpt4v_instruct_gpt4-vision_cap100k.json"), 2),
-    "sharegpt4v-pt": (sharegpt4v("share-captioner_coco_lcs_sam_1246k_1107.json"), 2),
-    "spaq": (spaq, 2),
-    "tad66k": (tad66k, 3),
-    "webdataset": (webdataset, 3),
-}
-"""Every set's layout and how many records it holds."""
+published("sharegpt4v", 2)(sharegpt4v("sharegpt4v_instruct_gpt4-vision_cap100k.json"))
+published("sharegpt4v-pt", 2)(sharegpt4v("share-captioner_coco_lcs_sam_1246k_1107.json"))

@@ -64,7 +64,7 @@ def test_from_pretrained_loads_by_name_and_tells_the_terms_once(tmp_path, monkey
 
     asked = []
 
-    def load(folder, device=None):
+    def load(folder, device=None, dtype=None):
         asked.append((folder, device))
         return BrightModel()
 

@@ -15,9 +15,9 @@ import pytest
 from doubles import POISON, BrightModel
 from PIL import Image
 
-from calm.catalogue import terms_to_tell
 from calm.cli import main, running
 from calm.errors import WeightsError
+from calm.model.catalogue import terms_to_tell
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_a_photo_that_the_model_fails_on_has_a_row(photos, capsys):
         (["score", "x.png", "--output", "x.csv", "--format", "csv"], "found both"),
         (["eval", "scores", "--images", ".", "--labels", "nowhere.csv"], "does not exist"),
         (["train", "nowhere.yaml"], "does not exist"),
-        (["models", "nowhere"], "expected a model folder"),
+        (["models", "list", "nowhere"], "expected a model folder"),
     ],
 )
 def test_wrong_usage_is_status_2_without_a_traceback(arguments, words, capsys, tmp_path, monkeypatch):
@@ -149,12 +149,56 @@ def test_a_fault_of_ours_is_told_from_failed_photos(photos, capsys, monkeypatch)
     assert "KeyError: 'oops'" in captured.err and "a fault in calm itself" in captured.err
 
 
+def test_a_model_that_fails_on_every_photo_ends_the_run(photos, machine, capsys, monkeypatch):
+    def broken(asked):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(machine, "score", broken)
+    assert calm("score", photos, "--output", photos / "rows.csv") == 70
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "RuntimeError: no such kernel" in told and "a plain grey photo fails as well" in told
+    assert not (photos / "rows.csv").exists()
+
+
 def test_paths_come_from_standard_input(photos, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{photos / 'light.png'}\n{photos / 'dark.png'}\n"))
     assert calm("score", "-", "--format", "csv") == 0
     found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [os.path.basename(row["path"]) for row in found] == ["light.png", "dark.png"]
     assert len(json.loads(found[0]["distribution"])) == 10
+
+
+def test_names_from_find_may_hold_line_ends(photos, capsys, monkeypatch):
+    os.rename(photos / "light.png", photos / "two\nlines.png")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{photos}/two\nlines.png\0{photos}/dark.png\0"))
+    assert calm("score", "-0", "-", "--format", "jsonl") == 0
+    assert [os.path.basename(row["path"]) for row in rows(capsys)] == ["two\nlines.png", "dark.png"]
+
+
+def test_thumbnails_are_passed_over_with_a_count(photos, capsys):
+    (photos / "@eaDir").mkdir()
+    (photos / "dark.png").rename(photos / "@eaDir" / "dark.png")
+    (photos / "torn.png").unlink()
+    assert calm("score", photos, "--format", "jsonl") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert "passed over 1 photos" in captured.err and "--all takes them" in captured.err
+    assert calm("score", photos, "--all", "--format", "jsonl", "-q") == 0
+    assert len(rows(capsys)) == 2
+
+
+def test_equal_scores_are_in_natural_order(tmp_path, capsys):
+    for number in (1, 10, 2, 3):
+        Image.new("L", (60, 40), 90).save(tmp_path / f"{number}.png", pnginfo=None)
+    assert calm("rank", tmp_path / "10.png", tmp_path / "1.png", tmp_path / "3.png", tmp_path / "2.png") == 0
+    shown = capsys.readouterr().out
+    assert [line.split("/")[-1].split()[0] for line in shown.splitlines() if ".png" in line] == [
+        "1.png",
+        "2.png",
+        "3.png",
+        "10.png",
+    ]
+    assert shown.count("note: almost blank") == 4
 
 
 def test_a_file_in_place_of_standard_output(photos, tmp_path, capsys):
@@ -178,7 +222,7 @@ def test_comments_name_the_aspects_asked_for(photos, machine, capsys):
     (row,) = rows(capsys)
     assert row["comment"].startswith("The light is poor. “Noir”")
     assert row["aspects"] == [{"aspect": "light", "level": "low", "polarity": -1, "text": "The light is poor"}]
-    assert machine.aspects == [["light", "colour"]]
+    assert machine.aspects == [("light", "colour")]
 
 
 def test_suggestions_best_first_and_none_where_nothing_is_to_mend(photos, capsys):
@@ -271,7 +315,7 @@ def test_scores_of_people_are_compared(photos, capsys):
 
 
 def test_training_gets_recipe_and_overrides_and_says_where_the_model_is(tmp_path, monkeypatch, capsys):
-    from calm.train import one as training
+    from calm.train import run as training
 
     recipe = tmp_path / "recipe.yaml"
     recipe.touch()
@@ -289,15 +333,17 @@ def test_models_are_listed_with_their_terms(tmp_path, capsys):
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"12345")
     (folder / "model_card.json").write_text(json.dumps({"licence": "CC-BY-4.0", "terms": "name the author"}))
-    assert calm("models", folder.parent, "--format", "jsonl") == 0
+    assert calm("models", "list", folder.parent, "--format", "jsonl") == 0
     mine = rows(capsys)[-1]
     assert (mine["name"], mine["origin"], mine["licence"], mine["terms"]) == (
         *("mine", "local"),
         *("CC-BY-4.0", "name the author"),
     )
     assert len(mine["sha256"]) == 64 and mine["bytes"] == sum(path.stat().st_size for path in folder.iterdir())
-    assert calm("models", folder) == 0
+    assert calm("models", "list", folder) == 0
     assert "name the author" in capsys.readouterr().out
+    assert calm("models") == 0
+    assert "name the author" not in capsys.readouterr().out
 
 
 def test_a_reader_that_leaves_early_is_no_fault(photos):
@@ -315,9 +361,10 @@ def test_a_reader_that_leaves_early_is_no_fault(photos):
 
 def test_every_command_has_help(capsys):
     commands = [[], ["score"], ["rank"], ["comment"], ["suggest"], ["train"], ["models"], ["eval"], ["profile"]]
+    commands += [["bench"]]
     verbs = ("learn", "update", "list", "show", "next", "remove", "export", "import", "prior")
     commands += [["profile", each] for each in verbs]
-    commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance", "speed")]
+    commands += [["eval", each] for each in ("scores", "para", "piaa", "edits", "comments", "invariance")]
     for command in commands:
         assert calm(*command, "--help") == 0
         assert capsys.readouterr().out.startswith("Usage: " + " ".join(["calm", *command]))

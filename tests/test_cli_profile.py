@@ -13,6 +13,7 @@ from test_cli import calm
 
 from calm import Calm, PhotoError, Store, UsageError
 from calm.cli import running
+from calm.library import study
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,21 @@ def test_from_ratings_to_personal_scores(model, tmp_path, capsys):
     assert best == [str(path) for path in photos], "the dark one first, as this person would have it"
     assert [row["profile"] for row in plain + own] == [None, None, "ann", "ann"]
     assert all(sum(row["distribution"]) == pytest.approx(1) and row["score_std"] > 0 for row in own)
+
+
+def test_a_shoot_is_culled_by_one_persons_taste(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "find_subjects", lambda: lambda pixels: None)
+    folder, shoot = tmp_path / "mine", tmp_path / "shoot"
+    assert calm("profile", "learn", "ann", rated(folder, DARK), "--images", folder, "--model", model, "-q") == 0
+    rated(shoot, {40: 1, 120: 1, 220: 1})
+
+    def kept(*options: object) -> list[tuple]:
+        capsys.readouterr()
+        assert calm("cull", shoot, "--keep", "1", "--model", model, "--format", "jsonl", "-q", *options) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [(Path(row["path"]).name, row["profile"]) for row in rows if row["decision"] == "keep"]
+
+    assert kept() == [("220.png", None)] and kept("--profile", "ann") == [("40.png", "ann")]
 
 
 def test_profiles_are_listed_updated_moved_and_removed(model, tmp_path, capsys):
@@ -186,10 +202,36 @@ def test_a_profile_of_another_model_is_refused(model, profiles, tmp_path, capsys
     assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
     facts = json.loads((profiles / "ann" / "profile.json").read_text())
     (profiles / "ann" / "profile.json").write_text(json.dumps(facts | {"model_sha256": "c" * 64}))
+    assert calm("score", folder, "--model", model, "--profile", "ann", "-q") == 0, "it sees photos as before"
+    (profiles / "ann" / "profile.json").write_text(json.dumps(facts | {"describer": "c" * 64}))
+    capsys.readouterr()
     assert calm("score", folder, "--model", model, "--profile", "ann", "-q") == 2
-    assert "expected a profile of the model bbbbbbbbbbbb" in capsys.readouterr().err
+    assert "expected a profile of bright bbbbbbbbbbbb, found ann of bright bbbbbbbbbbbb" in capsys.readouterr().err
     assert calm("score", folder, "--model", model, "--profile", "bob", "-q") == 2
     assert "expected a profile among ann, found 'bob'" in capsys.readouterr().err
+
+
+def test_a_profile_is_learnt_anew_from_the_ratings_that_it_keeps(model, profiles, tmp_path, capsys):
+    folder, pairs = tmp_path / "mine", tmp_path / "pairs.csv"
+    table = rated(folder, DARK)
+    pairs.write_text("better,worse\n30.png,230.png\n60.png,200.png\n90.png,170.png\n")
+    assert calm("profile", "learn", "ann", table, "--images", folder, "--model", model, "-q") == 0
+    assert calm("profile", "update", "ann", pairs, "--images", folder, "--model", model, "-q") == 0
+    whole = json.loads((profiles / "ann" / "profile.json").read_text())
+    own = scores(capsys, folder, "--model", model, "--profile", "ann")
+    (profiles / "ann" / "profile.json").write_text(json.dumps(whole | {"describer": "c" * 64}))
+    assert calm("score", folder, "--model", model, "--profile", "ann", "-q") == 2
+    assert "calm profile update ann --images DIR" in capsys.readouterr().err
+    assert calm("profile", "update", "ann", table, "--images", folder, "--model", model, "-q") == 2
+    assert "learn it anew" in capsys.readouterr().err
+    (folder / "60.png").rename(folder / "renamed.png")
+    assert calm("profile", "update", "ann", "--images", folder, "--model", model, "-q") == 0
+    assert json.loads((profiles / "ann" / "profile.json").read_text()) == whole
+    again = scores(capsys, folder, "--model", model, "--profile", "ann")
+    assert sorted(row["score"] for row in again) == pytest.approx(sorted(row["score"] for row in own))
+    (folder / "90.png").unlink()
+    assert calm("profile", "update", "ann", "--images", folder, "--model", model) == 0
+    assert "no photo of this SHA-256 below" in capsys.readouterr().err
 
 
 def test_photos_to_rate_next_are_those_that_differ_most(model, tmp_path, capsys):

@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from layouts import biq, corel
-from parts import write_parts
+from layouts import biq, corel, draw_again
+from parts import tiny_recipe, write_parts
 from test_one_training import SHAPE
 from typer.testing import CliRunner
 
 from calm.cli.app import app
 from calm.data.record import dataset
 from calm.errors import ConfigError, DataError, UsageError
-from calm.eval.compare.rows.base import kind
+from calm.eval.compare.row import kind
 from calm.eval.compare.run import assemble, compare, write
 from calm.eval.compare.spec import load_comparison
-from calm.train import one
+from calm.train import run as training
 from calm.train.vocabulary import Vocabulary
 
 TRAINED, TESTED = 160, 8
@@ -59,26 +59,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_para(root / "para")
     biq(root / "biq")
     corel(root / "corel5k")
-    rng = np.random.default_rng(0)
-    for path in [*root.rglob("*.jpeg"), *(root / "biq/Images").iterdir()]:
-        cv2.imwrite(str(path), cv2.resize(rng.integers(0, 255, (8, 10, 3), dtype=np.uint8), (120, 96)))
+    draw_again(root, 120, 96)
     vision, text = write_parts(folder / "parts")
     batch = {"rated": 2, "named": 1, "edited": 2}
     stages = [
         {"name": "align", "steps": 9, "read": False, "text": False, "rates": {"alignment": 1e-3}, "batch": batch},
         {"name": "read", "steps": 9, "rates": {"answers": 1e-3, "language": 1e-3}, "batch": batch, "rows": 6},
     ]
-    tree = {
-        "name": "tiny",
-        "vision": vision,
-        "text": text,
-        "config": SHAPE,
-        "compile": False,
-        "data": {"root": "data", "cache": "features"},
-        "photos": {"rated": 1000, "named": 2, "edited": 2},
-        "stages": stages,
-        "output": str(folder / "nowhere"),
-    }
+    settings = {"photos": {"rated": 1000, "named": 2, "edited": 2}, "stages": stages, "output": str(folder / "nowhere")}
+    tree = tiny_recipe(vision, text, SHAPE, {"root": "data", "cache": "features"}, **settings)
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tree))
     tree = {
         "name": "tiny",
@@ -101,8 +90,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = folder / "compare.yaml"
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one, "subjects", lambda photos: {})
-        patch.setattr(one, "build_vocabulary", lambda known: Vocabulary(["city", "mountain", "sky"]))
+        patch.setattr(training, "subjects", lambda photos: {})
+        patch.setattr(training, "build_vocabulary", lambda known: Vocabulary(["city", "mountain", "sky"]))
         yield path
 
 

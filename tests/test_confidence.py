@@ -13,8 +13,8 @@ from test_one_training import SHAPE
 from calm.data.images import load_photo
 from calm.errors import DataError
 from calm.inference.pipeline import Pipeline
-from calm.model.config import CalmConfig
-from calm.model.storage import build, save
+from calm.model.pretrained import CalmConfig, build
+from calm.model.weights import save
 from calm.train.confidence import FALSE_ALARMS, NOTHING, calibrate, fit, pair, report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from layouts import LAYOUTS, TRAINED, flickr, giaa_row, oasis, para, photo, phot
 
 from calm.data import hashes
 from calm.data.datasets.folder import Folder, locate, read_labels
-from calm.data.datasets.para import EMOTIONS, LEVELS, Para, choose_by_hash
+from calm.data.datasets.para import EMOTIONS, GRADES, Para, choose_by_hash
 from calm.data.record import SPLITS, DataSet, Record, dataset, datasets, photos_below, ten_bins, to_ten
 from calm.errors import CalmError, DataError, UsageError
 
@@ -73,7 +74,7 @@ def test_a_new_data_set_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monk
 
     lines = "from calm.data.record import DataSet\n\nclass Mine(DataSet):\n"
     body = "    name, licence, source = 'mine', 'free', 'here'\n    def check(self, root): ...\n"
-    body += "    def records(self, root, split=None):\n        return []\n"
+    body += "    def rows(self, root):\n        return []\n"
     (tmp_path / "my_set.py").write_text(lines + body)
     monkeypatch.setattr(calm.data.datasets, "__path__", [*calm.data.datasets.__path__, str(tmp_path)])
     datasets.cache_clear()
@@ -94,7 +95,7 @@ def test_means_only_sets_have_no_ratings(tmp_path: Path) -> None:
 
 def test_para_drops_leaks_and_keeps_test_attributes_out_of_training(tmp_path: Path) -> None:
     records, protocol = Para().read(para(tmp_path))
-    assert protocol.as_dict() == {
+    assert asdict(protocol) == {
         "test": 2,
         "train": 21,
         "validation": 2,
@@ -188,8 +189,8 @@ def test_validation_is_chosen_by_content_and_keeps_duplicates_together() -> None
 def test_scale_map_and_bins_keep_the_mean() -> None:
     assert [to_ten(score) for score in (1, 3, 5)] == [1, 5.5, 10]
     counts = np.random.default_rng(0).integers(0, 9, 9)
-    mean = float((counts * np.array(LEVELS)).sum() / counts.sum())
-    bins = ten_bins(counts.tolist(), [to_ten(level) for level in LEVELS])
+    mean = float((counts * np.array(GRADES)).sum() / counts.sum())
+    bins = ten_bins(counts.tolist(), [to_ten(level) for level in GRADES])
     assert sum(bins) == pytest.approx(1)
     assert sum(share * (i + 1) for i, share in enumerate(bins)) == pytest.approx(to_ten(mean))
     with pytest.raises(DataError, match="expected votes"):
@@ -363,4 +364,4 @@ def test_hashes_are_remembered_until_the_file_changes(
 
 def test_errors_of_data_sets_are_the_projects_own() -> None:
     assert issubclass(DataError, CalmError)
-    assert all(issubclass(each, DataSet) for each in datasets().values())
+    assert all(isinstance(each, DataSet) for each in datasets().values())

@@ -15,8 +15,8 @@ from PIL import Image
 from published import PUBLISHED, ava, jpeg, shard, write
 
 from calm.data.datasets.flickr_aes import FlickrAes
+from calm.data.datasets.webdataset import WebDataset, read_shard
 from calm.data.record import DataSet, Record, dataset
-from calm.data.shards import read_shard
 from calm.data.tables import TableSet, read_rows, read_sheet, read_words
 from calm.errors import DataError
 
@@ -270,7 +270,7 @@ def test_broken_samples_and_shards_are_reported_and_left_out(tmp_path: Path) -> 
         tmp_path / "a.tar",
         {
             "x/good.png": data,
-            "x/good.seg.txt": b"kept",
+            "x/good.txt": b"kept",
             "lonely.txt": b"no photo",
             "two.png": data,
             "two.jpg": data,
@@ -282,7 +282,7 @@ def test_broken_samples_and_shards_are_reported_and_left_out(tmp_path: Path) -> 
     )
     samples = list(read_shard(path, told.append))
     assert [sample.key for sample in samples] == ["x/good", "last"]
-    assert samples[0].photo == data and samples[0].files == {"seg.txt": b"kept"}
+    assert samples[0].photo == data and samples[0].text == "kept"
     assert [line.split(": ")[1].split()[0] for line in told] == ["lonely", "two", "torn", "json"]
     told.clear()
     cut = tmp_path / "cut.tar"
@@ -305,8 +305,6 @@ def test_only_one_sample_is_held_at_a_time(tmp_path: Path) -> None:
 
 
 def test_scores_of_shards_are_on_the_scale_given(tmp_path: Path) -> None:
-    from calm.data.datasets.webdataset import WebDataset
-
     root = PUBLISHED["webdataset"][0](tmp_path)
     record = WebDataset((1, 9)).records(root)[0]
     assert record.score == pytest.approx(7.75)

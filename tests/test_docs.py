@@ -30,10 +30,10 @@ import calm.data.datasets
 import calm.eval.compare.rows
 from calm.cli.app import app
 from calm.data.record import dataset, datasets
-from calm.eval.compare.rows.base import Place, kind
-from calm.eval.compare.spec import Row
-from calm.output import open_sink
-from calm.types import Row as RowOf
+from calm.eval.compare.row import Place, kind
+from calm.eval.compare.spec import RowSpec
+from calm.inference.output import open_sink
+from calm.types import Row
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -193,7 +193,9 @@ def test_commands_on_the_pages_exist_with_their_options(path):
         while len(words) > len(names) and (*names, words[len(names)]) in COMMANDS:
             names = (*names, words[len(names)])
         command = COMMANDS[names]
-        assert not hasattr(command, "commands"), f"calm {' '.join(words)} names no command"
+        assert not hasattr(command, "commands") or command.invoke_without_command, (
+            f"calm {' '.join(words)} names no command"
+        )
         known = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
         used = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
         assert used <= known | {"--help"}, f"calm {' '.join(words)}"
@@ -301,7 +303,7 @@ class Photos:
 def test_the_example_of_a_row_predicts_the_test_photos(plug):
     plug(calm.eval.compare.rows, "row.md", "neighbours")
     [(name, fields)] = yaml.safe_load(example("row.md", "a row")).items()
-    row = Row.model_validate(fields)
+    row = RowSpec.model_validate(fields)
     given = np.random.default_rng(0).uniform(1, 10, 90)
     place = Place(None, Photos(Part(given[:60]), Part(given[60:75]), Part(given[75:])))  # type: ignore[arg-type]
     found = kind(row.kind)(place, row, 0)
@@ -320,7 +322,7 @@ def test_the_parquet_example_reads_what_a_run_writes(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with open_sink("score", output=Path("scores.parquet")) as sink:
         for name, score in (("a.jpg", 6.9), ("b.jpg", 7.1)):
-            sink.write(RowOf(name, score=score).as_dict())
+            sink.write(Row(name, score=score).as_dict())
     [block] = [block for block in blocks(DOCS / "tutorials" / "filtering.md") if block.language == "python"]
     read: dict = {}
     exec(compile(block.text, "docs/tutorials/filtering.md", "exec"), read)

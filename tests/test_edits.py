@@ -1,4 +1,4 @@
-"""Every edit there is, by one contract; lessons and remedies."""
+"""Every edit there is, by one contract; samples and remedies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from calm.edits import (
     CLASSES,
     Applied,
     edits,
-    make_lesson,
     render,
+    synthetic_edit,
 )
 from calm.edits.base import ORDERS
 from calm.edits.light import apply_curves, scale_light
@@ -254,29 +254,29 @@ def test_blur_is_measured_at_a_long_edge_of_1024():
     assert spreads[0] == pytest.approx(2 * spreads[1], rel=0.1)
 
 
-# ------------------------------------------------------------------------------------------------ lessons
+# ------------------------------------------------------------------------------------------------ samples
 
 
 def test_lessons_follow_the_draw_and_leave_the_photo_alone():
     pixels, before = scene(), scene()
     for seed in range(8):
-        one = make_lesson(pixels, np.random.default_rng(seed), saliency=MAP)
-        other = make_lesson(pixels, np.random.default_rng(seed), saliency=MAP)
+        one = synthetic_edit(pixels, np.random.default_rng(seed), saliency=MAP)
+        other = synthetic_edit(pixels, np.random.default_rng(seed), saliency=MAP)
         assert np.array_equal(one.pixels, other.pixels) and one.applied == other.applied
         assert one.pixels.dtype == np.uint8 and one.pixels.flags.c_contiguous
     assert np.array_equal(pixels, before)
 
 
 def test_lessons_hold_untouched_single_and_composed_edits_in_order():
-    lessons = [make_lesson(scene(), np.random.default_rng(seed), saliency=MAP) for seed in range(150)]
-    counts = np.bincount([len(lesson.applied) for lesson in lessons], minlength=4)
+    samples = [synthetic_edit(scene(), np.random.default_rng(seed), saliency=MAP) for seed in range(150)]
+    counts = np.bincount([len(sample.applied) for sample in samples], minlength=4)
     assert 15 <= counts[0] <= 55 and counts[1] >= 60 and counts[2] >= 8 and counts[3] >= 1
-    for lesson in lessons:
-        names = [applied.attribute for applied in lesson.applied]
+    for sample in samples:
+        names = [applied.attribute for applied in sample.applied]
         orders = [ORDERS.index(edits()[name].order) for name in names]
         assert orders == sorted(orders) and len(set(names)) == len(names)
         assert not any(edits()[a].conflicts & set(names) for a in names)
-    seen = {(applied.attribute, applied.direction) for lesson in lessons for applied in lesson.applied}
+    seen = {(applied.attribute, applied.direction) for sample in samples for applied in sample.applied}
     assert len(seen) >= 20
 
 
@@ -284,19 +284,19 @@ def test_chance_changes_come_to_every_photo_and_enlarge_none():
     kinds: dict[bool, set[str]] = {True: set(), False: set()}
     shapes: dict[bool, set[tuple[int, int]]] = {True: set(), False: set()}
     for seed in range(120):
-        lesson = make_lesson(scene(), np.random.default_rng(seed), saliency=MAP)
-        touched = bool(lesson.applied)
-        kinds[touched] |= set(lesson.nuisances)
-        shapes[touched].add(lesson.pixels.shape[:2])
-        assert lesson.pixels.shape[0] <= 210 and lesson.pixels.shape[1] <= 300
+        sample = synthetic_edit(scene(), np.random.default_rng(seed), saliency=MAP)
+        touched = bool(sample.applied)
+        kinds[touched] |= set(sample.nuisances)
+        shapes[touched].add(sample.pixels.shape[:2])
+        assert sample.pixels.shape[0] <= 210 and sample.pixels.shape[1] <= 300
     assert kinds[True] == kinds[False] == {"mirror", "crop", "scale", "resample", "tone", "sharpen", "grain", "jpeg"}
     assert len(shapes[False]) > 10, "untouched photos come in many sizes"
 
 
 def test_a_small_photo_stays_large_enough_to_look_at():
     for seed in range(30):
-        lesson = make_lesson(scene(200, 224), np.random.default_rng(seed), count=0, saliency=None)
-        assert min(lesson.pixels.shape[:2]) >= 159
+        sample = synthetic_edit(scene(200, 224), np.random.default_rng(seed), count=0, saliency=None)
+        assert min(sample.pixels.shape[:2]) >= 159
 
 
 def test_untouched_lessons_differ_from_the_photo_less_than_visible_edits():
@@ -304,9 +304,9 @@ def test_untouched_lessons_differ_from_the_photo_less_than_visible_edits():
     pixels = scene()
     kept = []
     for seed in range(60):
-        lesson = make_lesson(pixels, np.random.default_rng(seed), count=0)
-        if not {"crop", "mirror", "scale", "resample"} & set(lesson.nuisances):
-            kept.append(distance(lesson.pixels / 255.0, PHOTO))
+        sample = synthetic_edit(pixels, np.random.default_rng(seed), count=0)
+        if not {"crop", "mirror", "scale", "resample"} & set(sample.nuisances):
+            kept.append(distance(sample.pixels / 255.0, PHOTO))
     assert len(kept) >= 2
     for attribute, direction in (("exposure", "increase"), ("white_balance", "warmer"), ("noise", "decrease")):
         assert max(kept) < damage(attribute, direction, 0.33)[0].std() and max(kept) < distance(
@@ -316,10 +316,10 @@ def test_untouched_lessons_differ_from_the_photo_less_than_visible_edits():
 
 def test_severities_keep_to_their_bounds():
     for seed in range(40):
-        lesson = make_lesson(
+        sample = synthetic_edit(
             scene(), np.random.default_rng(seed), count=1, min_severity=0.4, max_severity=0.5, saliency=MAP
         )
-        assert all(0.4 <= applied.severity <= 0.5 for applied in lesson.applied)
+        assert all(0.4 <= applied.severity <= 0.5 for applied in sample.applied)
 
 
 def test_the_subject_moves_with_the_photo():
@@ -330,14 +330,14 @@ def test_the_subject_moves_with_the_photo():
     saliency[40:60, 30:50] = 1.0
     tried = 0
     for seed in range(100):
-        lesson = make_lesson(
+        sample = synthetic_edit(
             blank, np.random.default_rng(seed), attributes=["framing"], count=1, min_severity=0.35, max_severity=0.4,
             saliency=saliency,
         )  # fmt: skip
-        if lesson.applied and lesson.applied[0].direction in ("left", "right"):
-            dark = np.where((lesson.pixels.mean(2) < 120).any(0))[0]
-            width = lesson.pixels.shape[1]
-            room = dark.min() if lesson.applied[0].direction == "left" else width - 1 - dark.max()
+        if sample.applied and sample.applied[0].direction in ("left", "right"):
+            dark = np.where((sample.pixels.mean(2) < 120).any(0))[0]
+            width = sample.pixels.shape[1]
+            room = dark.min() if sample.applied[0].direction == "left" else width - 1 - dark.max()
             assert room < 0.06 * width
             tried += 1
     assert tried >= 10
@@ -346,13 +346,13 @@ def test_the_subject_moves_with_the_photo():
 def test_a_photo_that_does_not_lend_itself_to_an_edit_is_left_untouched():
     grey = np.repeat(scene()[..., :1], 3, axis=2)
     for attribute in ("saturation", "colour_harmony"):
-        assert make_lesson(grey, np.random.default_rng(0), attributes=[attribute], count=1).applied == ()
+        assert synthetic_edit(grey, np.random.default_rng(0), attributes=[attribute], count=1).applied == ()
     nothing = np.zeros((64, 64), np.float32)
     for attribute in ("framing", "subject_emphasis"):
-        lesson = make_lesson(scene(), np.random.default_rng(0), attributes=[attribute], count=1, saliency=nothing)
-        assert lesson.applied == ()
+        sample = synthetic_edit(scene(), np.random.default_rng(0), attributes=[attribute], count=1, saliency=nothing)
+        assert sample.applied == ()
 
 
 def test_an_unknown_attribute_is_refused():
     with pytest.raises(UsageError, match=r"expected attributes of .*, found 'sparkle'; name one of them"):
-        make_lesson(scene(), np.random.default_rng(0), attributes=["sparkle"])
+        synthetic_edit(scene(), np.random.default_rng(0), attributes=["sparkle"])

@@ -9,9 +9,9 @@ import pytest
 from layouts import para
 from lightmeter import Lightmeter, grey, make_album
 
-from calm.catalogue import terms_to_tell
 from calm.cli import main, running
-from calm.eval import suites
+from calm.eval import invariance
+from calm.model.catalogue import terms_to_tell
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +46,8 @@ def test_a_second_run_opens_no_model(tmp_path: Path, opened, capsys) -> None:
     assert [sum(each.batches) for each in opened] == [11, 11]
 
 
-@pytest.mark.parametrize("task", ["speed", "invariance"])
-def test_speed_and_invariance_are_never_answered_from_the_store(
-    task: str, tmp_path: Path, opened, own_cache, monkeypatch: pytest.MonkeyPatch
+def test_invariance_is_never_answered_from_the_store(
+    tmp_path: Path, opened, own_cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
 
@@ -56,8 +55,8 @@ def test_speed_and_invariance_are_never_answered_from_the_store(
         asked.append(predictor)
         return {"n": 0}
 
-    monkeypatch.setattr(suites, f"eval_{task}", evaluate)
-    assert calm(task, "--photos", tmp_path, "--format", "json") == 0
+    monkeypatch.setattr(invariance, "eval_invariance", evaluate)
+    assert calm("invariance", "--photos", tmp_path, "--format", "json") == 0
     assert asked == opened and not (own_cache / "answers.sqlite").exists()
 
 

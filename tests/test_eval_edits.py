@@ -1,23 +1,22 @@
-"""Evaluations of edits, comments, invariance and speed, driven by a predictor whose right answers are known."""
+"""Evaluations of edits, comments and invariance, driven by a predictor whose right answers are known."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lightmeter import Lightmeter, N, grey, make_album
 
+from calm.data.hashes import file_sha256
 from calm.data.images import Photo
-from calm.engine import Result, Task
 from calm.errors import ConfigError, DataError
-from calm.eval import suites
-from calm.eval.editing import COMMON, Outcomes, Trial, _Deck, summarise
-from calm.model.weights import file_sha256
-from calm.types import CLASSES, Comment, Score
+from calm.eval import comments, editing, invariance
+from calm.eval.editing import COMMON, Probe, _Deck, summarise
+from calm.types import CLASSES, Comment
 
 
 @pytest.fixture
@@ -28,10 +27,8 @@ def album(tmp_path: Path) -> Path:
 # ------------------------------------------------------------------------------------------------ edits
 
 
-def trial(draw_: str, label: int, severity: float = 0.5) -> Trial:
-    return Trial(
-        draw_, Photo(path="x", pixels=np.zeros((2, 2, 3), np.uint8), sha256="x", width=2, height=2), label, severity
-    )
+def trial(draw_: str, label: int, severity: float = 0.5) -> Probe:
+    return Probe(draw_, None, label, severity)
 
 
 def row(*shares: tuple[int, float]) -> np.ndarray:
@@ -42,17 +39,19 @@ def row(*shares: tuple[int, float]) -> np.ndarray:
 
 
 def test_figures_of_edits_by_hand() -> None:
-    nothing, outcomes = N, Outcomes()
+    nothing, probes = N, list[Probe]()
     names = [f"{attribute} {direction}" for attribute, direction in CLASSES]
-    outcomes.add(trial("visible", 0), row((0, 0.7), (1, 0.2)), True, 0.5)  # right
-    outcomes.add(trial("visible", 1, 0.9), row((1, 0.25), (nothing, 0.7)), False, 0.1)  # right, but nothing is likelier
-    outcomes.add(trial("visible", 2, 0.9), row((3, 0.6), (4, 0.2), (2, 0.1)), True, math.nan)  # third
-    outcomes.add(trial("visible", 3, 0.4), row((2, 0.6), (4, 0.2), (5, 0.1)), True, math.nan)  # not among three
-    outcomes.add(trial("realistic", 4, 0.1), row((4, 0.9)), True, 0.0)
-    for alarm in range(10):
-        outcomes.add(trial("untouched", nothing, 0), row((nothing, 0.5), (0, 0.03 * alarm)), alarm >= 8, math.nan)
-    outcomes.add(trial("nuisances", nothing, 0), row((0, 0.9)), True, math.nan)
-    found = summarise(outcomes, names)
+    for made, probabilities, alarm, error in (
+        (trial("visible", 0), row((0, 0.7), (1, 0.2)), True, 0.5),  # right
+        (trial("visible", 1, 0.9), row((1, 0.25), (nothing, 0.7)), False, 0.1),  # right, but nothing is likelier
+        (trial("visible", 2, 0.9), row((3, 0.6), (4, 0.2), (2, 0.1)), True, math.nan),  # third
+        (trial("visible", 3, 0.4), row((2, 0.6), (4, 0.2), (5, 0.1)), True, math.nan),  # not among three
+        (trial("realistic", 4, 0.1), row((4, 0.9)), True, 0.0),
+        *((trial("untouched", nothing, 0), row((nothing, 0.5), (0, 0.03 * k)), k >= 8, math.nan) for k in range(10)),
+        (trial("nuisances", nothing, 0), row((0, 0.9)), True, math.nan),
+    ):
+        probes.append(replace(made, probabilities=probabilities, alarm=alarm, amount_error=error))
+    found = summarise(probes, names)
 
     visible = found["visible"]
     assert (visible["n"], visible["top1"], visible["top3"], visible["top1_with_nothing"]) == (4, 0.5, 0.75, 0.25)
@@ -74,7 +73,7 @@ def test_figures_of_edits_by_hand() -> None:
 def test_edits_of_exposure_are_found_by_a_lightmeter_and_others_are_not(tmp_path: Path) -> None:
     for i in range(20):
         grey(tmp_path / f"{i:02}.png", 127, i, (96, 128))
-    found = suites.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
+    found = editing.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
     json.dumps(found, allow_nan=False)
     assert found["photos"] == found["untouched"]["n"] == 20
     assert found["untouched"]["false_alarms"] == 0
@@ -82,17 +81,17 @@ def test_edits_of_exposure_are_found_by_a_lightmeter_and_others_are_not(tmp_path
     assert found["per_attribute"]["exposure"]["amount_found"] == found["per_attribute"]["exposure"]["n"]
     assert found["per_attribute"]["noise"]["top1"] == 0.0
     assert found["visible"]["top1"] < 0.5
-    assert found == suites.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
-    assert found["visible"] != suites.eval_edits(Lightmeter(), tmp_path, seed=4, saliency=None)["visible"]
+    assert found == editing.eval_edits(Lightmeter(), tmp_path, seed=3, saliency=None)
+    assert found["visible"] != editing.eval_edits(Lightmeter(), tmp_path, seed=4, saliency=None)["visible"]
 
 
 def test_false_alarms_count_confident_suggestions_on_untouched_photos(tmp_path: Path) -> None:
     for i in range(4):
         grey(tmp_path / f"{i}.png", 60 if i else 127, i)
-    assert suites.eval_edits(Lightmeter(), tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.75
+    assert editing.eval_edits(Lightmeter(), tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.75
     shy = Lightmeter()
     shy.confidence = 0.49
-    assert suites.eval_edits(shy, tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.0
+    assert editing.eval_edits(shy, tmp_path, saliency=None)["untouched"]["false_alarms"] == 0.0
 
 
 def test_edits_refuse_photos_of_the_training_and_answers_of_another_shape(tmp_path: Path) -> None:
@@ -100,26 +99,26 @@ def test_edits_refuse_photos_of_the_training_and_answers_of_another_shape(tmp_pa
     predictor = Lightmeter()
     predictor.trained_on = {file_sha256(path)}
     with pytest.raises(DataError, match="never trained on, found 1 of 1.*name a held-out set"):
-        suites.eval_edits(predictor, tmp_path, saliency=None)
+        editing.eval_edits(predictor, tmp_path, saliency=None)
 
     class Short(Lightmeter):
         def edit_probabilities(self, photos: list[Photo]) -> np.ndarray:
             return super().edit_probabilities(photos)[:, :-1]
 
     with pytest.raises(ConfigError, match="last column is nothing to mend"):
-        suites.eval_edits(Short(), tmp_path, saliency=None)
+        editing.eval_edits(Short(), tmp_path, saliency=None)
 
 
 def test_edits_name_broken_photos_and_refuse_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected at least one photo"):
-        suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+        editing.eval_edits(Lightmeter(), tmp_path, saliency=None)
     with pytest.raises(DataError, match="no folder at"):
-        suites.eval_edits(Lightmeter(), tmp_path / "absent", saliency=None)
+        editing.eval_edits(Lightmeter(), tmp_path / "absent", saliency=None)
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(DataError, match="found 1 that failed"):
-        suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+        editing.eval_edits(Lightmeter(), tmp_path, saliency=None)
     grey(tmp_path / "b.png", 127)
-    found = suites.eval_edits(Lightmeter(), tmp_path, saliency=None)
+    found = editing.eval_edits(Lightmeter(), tmp_path, saliency=None)
     assert (found["photos"], len(found["failed"])) == (1, 1)
 
 
@@ -145,7 +144,7 @@ def test_form_of_comments(tmp_path: Path) -> None:
     for i in range(8):
         grey(tmp_path / f"{i}.png", 25 if i % 2 else 235, i, (96, 128))
     (tmp_path / "9.png").write_bytes(b"broken")
-    found = suites.eval_comments(Lightmeter(), tmp_path, n=9, keep_texts=True)
+    found = comments.eval_comments(Lightmeter(), tmp_path, n=9, keep_texts=True)
     json.dumps(found, allow_nan=False)
     assert (found["n"], len(found["failed"]), len(found["comments"])) == (8, 1, 8)
     assert (found["words"], found["sentences"], found["two_to_four_sentences"]) == (10, 2, 1)
@@ -166,23 +165,37 @@ def test_what_is_said_twice_is_counted(tmp_path: Path) -> None:
 
     for mean in said:
         grey(tmp_path / f"{mean}.png", mean)
-    found = suites.eval_comments(Parrot(), tmp_path)
+    found = comments.eval_comments(Parrot(), tmp_path)
     assert found["repeating"] == pytest.approx(1 / 3) and found["shared_sentences"] == pytest.approx(3 / 5)
     assert found["two_to_four_sentences"] == pytest.approx(2 / 3) and found["both_sides"] == 0
 
 
-# ------------------------------------------------------------------------------------------------ invariance, speed
+# ------------------------------------------------------------------------------------------------ invariance
 
 
 def test_invariance_of_a_score_that_depends_on_nothing_but_the_photo(album: Path) -> None:
     predictor = Lightmeter()
-    found = suites.eval_invariance(predictor, album, batch=8, resized=3)
+    found = invariance.eval_invariance(predictor, album, batch=8, resized=3)
     json.dumps(found, allow_nan=False)
     assert found["batch"] == {"n": 8, "largest": 0.0, "mean": 0.0}
     assert found["repeat"] == {"n": 8, "largest": 0.0}
-    assert predictor.batches == [1] * 8 + [8, 8] + [1] * 6
-    assert found["stored_size"]["n"] == 3
-    assert found["stored_size"]["largest"] < 0.05
+    assert predictor.batches == [1] * 8 + [8, 8] + [2] * 3 + [10] * 11
+    assert found["stored_size"]["n"] == 3 and found["copies"]["n"] == 11, "one of the album is broken"
+    assert found["stored_size"]["largest"] < 0.05 and 0 < found["copies"]["largest"] < 0.05
+    assert list(found["copies"]["by"]) == [
+        *("as it is", "×0.25", "×0.5", "×0.7", "×1.4", "×2"),
+        *(f"JPEG {quality}" for quality in (60, 75, 85, 95)),
+    ]
+    assert found["copies"]["by"]["as it is"] == 0
+
+
+def test_copies_that_score_otherwise_are_seen(album: Path) -> None:
+    class Sizing(Lightmeter):
+        def value(self, photo: Photo) -> float:
+            return 4.0 + (photo.width == 160) + 0.5 * (photo.width == 40)
+
+    found = invariance.eval_invariance(Sizing(), album, batch=4, resized=0, copied=5)["copies"]
+    assert (found["median"], found["by"]["×2"], found["by"]["×0.5"]) == (1.0, 1.0, 0.5)
 
 
 def test_invariance_sees_what_a_cache_would_hide(album: Path) -> None:
@@ -196,45 +209,6 @@ def test_invariance_sees_what_a_cache_would_hide(album: Path) -> None:
         def value(self, photo: Photo) -> float:
             return self.known.setdefault(photo.sha256, min(9.9, super().value(photo) + 0.01 * len(self.known)))
 
-    found = suites.eval_invariance(Drifting(), album, batch=4, resized=1)
+    found = invariance.eval_invariance(Drifting(), album, batch=4, resized=1, copied=0)
     assert found["repeat"]["largest"] == pytest.approx(0.04)
     assert found["batch"]["largest"] == pytest.approx(0.04)
-
-
-def test_speed_is_the_ratio_of_the_times_and_no_cache_answers(tmp_path: Path) -> None:
-    for i in range(12):
-        grey(tmp_path / f"{i:02}.png", 127, i)
-
-    class Timed(Lightmeter):
-        def score(self, photos: list[Photo]) -> list[Score]:
-            time.sleep(0.03 * len(photos))
-            return super().score(photos)
-
-    predictor = Timed()
-    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2)
-    json.dumps(found, allow_nan=False)
-    assert found["n"] == 12 and len(found["score_to_encoder_by_turn"]) == 4
-    assert 0.05 < found["score_to_encoder"] < 0.5  # a third, less what reading the files costs
-    assert 1.5 < found["score_to_generate_loop"] < 0.25 / 0.03
-    assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12
-    assert "personal" not in found
-
-
-def test_personal_scores_are_timed_on_the_same_photos(tmp_path: Path) -> None:
-    for i in range(12):
-        grey(tmp_path / f"{i:02}.png", 127, i)
-
-    def slow(model: Lightmeter, photos: list[Photo]) -> list[Result]:
-        time.sleep(0.04 * len(photos))
-        return [Result(score) for score in model.score(photos)]
-
-    class Timed(Lightmeter):
-        def score(self, photos: list[Photo]) -> list[Score]:
-            time.sleep(0.04 * len(photos))
-            return super().score(photos)
-
-    predictor = Timed()
-    found = suites.eval_speed(predictor, tmp_path, limit=12, batch_size=3, generated=2, personal=Task(slow, "slow"))
-    assert 0.35 < found["personal_to_score"] < 0.65  # twice the time, and the files besides
-    assert found["personal"] < found["score"]
-    assert len(set(predictor.hashes)) == len(predictor.hashes) == 3 + 12 + 12

@@ -17,6 +17,7 @@ from test_one_network import photos, read, tiny
 from test_one_pretrained import folder as trained  # noqa: F401 - a fixture
 
 from calm.cli import main
+from calm.data.hashes import file_sha256
 from calm.data.record import dataset
 from calm.errors import DataError
 from calm.eval.captions import captions_of, eval_captions
@@ -26,9 +27,8 @@ from calm.eval.order import eval_order
 from calm.eval.quality import eval_quality
 from calm.inference.answers import Answers
 from calm.inference.pipeline import Pipeline
-from calm.model.weights import file_sha256
-from calm.tasks.exchange import CAPTION_QUESTION, QUALITY_QUESTION, Exchange
-from calm.tasks.reader import means_of
+from calm.model.exchange import CAPTION_QUESTION, QUALITY_QUESTION, Exchange
+from calm.model.reader import means_of
 from calm.types import CLASSES, MOST
 
 WORDS = ["a black dog runs in the night", "two men on a boat", "white snow lies on a high mountain"]
@@ -246,11 +246,16 @@ def test_every_command_answers_for_a_trained_folder(
 ) -> None:
     lines = ["image,caption", *(f"{Path(path).name},{text}" for path, texts in told.items() for text in texts)]
     (tmp_path / "captions.csv").write_text("\n".join(lines))
-    album = Path(next(iter(told))).parent
+    album, frames = Path(next(iter(told))).parent, tmp_path / "frames"
+    (tmp_path / "names.csv").write_text(f"path,nouns\n{Path(next(iter(told))).name},dog|sea\nabsent.png,cat\n")
+    for tone in range(10):
+        grey(frames / f"{tone}.png", 20 * tone, tone)
     commands: dict[str, list[object]] = {
         "captions": ["--photos", album, "--captions", tmp_path / "captions.csv", "--limit", 3],
         "faults": ["--mefb", faulty[0], "--polyu", faulty[1]],
         "quality": ["--biq", biq],
+        "names": ["--photos", album, "--labels", tmp_path / "names.csv"],
+        "controls": ["--photos", frames],
     }
     for task, options in commands.items():
         with pytest.raises(SystemExit) as left:

@@ -10,9 +10,8 @@ import pytest
 import scipy.stats
 
 from calm.errors import DataError
-from calm.eval.metrics import plcc, rmse, srcc
-from calm.eval.paired import eval_paired, mcnemar, paired_bootstrap
-from calm.eval.predictions import prediction, read_predictions, write_predictions
+from calm.eval.paired import eval_paired, mcnemar, paired_bootstrap, prediction, read_predictions, write_predictions
+from calm.tasks.metrics import plcc, rmse, srcc
 
 
 def write(path: Path, predicted: list, given: list, task: str = "scores", names: list[str] | None = None) -> Path:

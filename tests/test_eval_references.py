@@ -11,7 +11,7 @@ import pytest
 from lightmeter import Lightmeter, grey
 
 from calm.errors import DataError, UsageError
-from calm.eval import references, suites
+from calm.eval import comments, references
 from calm.eval.references import against_references, dataset_references, plain_words, read_references
 
 with_java = pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
@@ -143,7 +143,7 @@ def test_comments_of_a_model_are_compared_with_what_people_wrote(no_java: None, 
     for i in range(6):
         path = grey(tmp_path / f"{i}.png", 25 if i % 2 else 235, i, (96, 128))
         written[str(path)] = ["The photo is underexposed." if i % 2 else "The photo is overexposed.", "Nice."]
-    found = suites.eval_comments(Lightmeter(), list(written), n=6, references=written)
+    found = comments.eval_comments(Lightmeter(), list(written), n=6, references=written)
     json.dumps(found, allow_nan=False)
     assert found["references"]["photos"] == 6
     assert found["references"]["metrics"]["bleu_1"]["value"] > 0.3

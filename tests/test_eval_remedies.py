@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from lightmeter import Lightmeter, grey
 
+from calm.data.hashes import file_sha256
 from calm.data.images import Photo
 from calm.edits import edits, render
 from calm.errors import DataError
-from calm.eval import remedies, suites
-from calm.model.weights import file_sha256
+from calm.eval import remedies
 from calm.types import LEVELS, MOST, UNITS, Score, Suggestion
 
 
@@ -57,7 +57,7 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_right_suggestions_help_and_more_than_random_ones(album: Path) -> None:
-    found = suites.eval_remedies(Moderate(), album, saliency=None, resamples=100)
+    found = remedies.eval_remedies(Moderate(), album, saliency=None, resamples=100)
     json.dumps(found, allow_nan=False)
     assert (found["damaged"], found["silent"], found["not_rendered"]) == (10, 0, 0)
     assert found["damage"]["change"] < 0 and found["damage"]["fell"] == 1.0
@@ -77,7 +77,7 @@ def test_right_suggestions_help_and_more_than_random_ones(album: Path) -> None:
 def test_wrong_suggestions_do_harm(album: Path) -> None:
     model = Moderate()
     model.contrary = True
-    found = suites.eval_remedies(model, album, saliency=None, resamples=20)
+    found = remedies.eval_remedies(model, album, saliency=None, resamples=20)
     assert found["suggested"]["improved"] == 0.0 and found["suggested"]["recovered"] < 0
     assert found["suggested"]["nearer"] == 0.0
     assert found["right"] is None and found["wrong"]["n"] == 10 and found["per_attribute"]["exposure"]["named"] == 0.0
@@ -86,7 +86,7 @@ def test_wrong_suggestions_do_harm(album: Path) -> None:
 def test_silence_is_counted_and_nothing_is_made_up(album: Path) -> None:
     model = Moderate()
     model.silent = True
-    found = suites.eval_remedies(model, album, saliency=None, resamples=5)
+    found = remedies.eval_remedies(model, album, saliency=None, resamples=5)
     json.dumps(found, allow_nan=False)
     assert found["silent"] == found["damaged"] == 10
     assert found["suggested"] is found["random"] is found["over_random"] is None
@@ -103,23 +103,23 @@ def test_another_model_may_score(album: Path) -> None:
     scorer = Lightmeter()
     scorer.name, scorer.sha256 = "brightness", "1" * 64
     model = Moderate()
-    found = suites.eval_remedies(model, album, saliency=None, resamples=5, scorer=scorer)
+    found = remedies.eval_remedies(model, album, saliency=None, resamples=5, scorer=scorer)
     assert (found["scorer"], found["scorer_sha256"], found["model"]) == ("brightness", "1" * 64, "lightmeter")
     assert found["suggested"]["improved"] < 0.9  # to brightness alone, making darker is no gain
     assert len(scorer.hashes) == 50  # ten photos, each whole, damaged and mended in three ways
 
 
 def test_the_same_seed_gives_the_same_figures_and_photos_of_the_training_are_refused(album: Path) -> None:
-    runs = [suites.eval_remedies(Moderate(), album, saliency=None, seed=s, limit=4, resamples=5) for s in (1, 1, 2)]
+    runs = [remedies.eval_remedies(Moderate(), album, saliency=None, seed=s, limit=4, resamples=5) for s in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2] and runs[0]["damaged"] == 4
     model = Moderate()
     model.trained_on = {file_sha256(album / "3.png")}
     with pytest.raises(DataError, match="never trained on"):
-        suites.eval_remedies(model, album, saliency=None)
+        remedies.eval_remedies(model, album, saliency=None)
     (album / "torn").mkdir()
     (album / "torn/a.png").write_bytes(b"torn")
     with pytest.raises(DataError, match="that can be read and damaged, found none"):
-        suites.eval_remedies(Moderate(), album / "torn", saliency=None)
+        remedies.eval_remedies(Moderate(), album / "torn", saliency=None)
 
 
 def test_what_is_said_to_be_remediable_is() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -13,8 +16,9 @@ import pytest
 from PIL import Image, ImageCms
 from skimage import data
 
-from calm.data.images import REFERENCE, find_photos, load_photo
-from calm.errors import PhotoError, UsageError
+from calm.data import images
+from calm.data.images import REFERENCE, Room, load_photo
+from calm.errors import PhotoError
 
 COFFEE = data.coffee()
 
@@ -112,12 +116,6 @@ def test_profiles_are_brought_to_srgb(tmp_path: Path) -> None:
     assert np.array_equal(load_photo(tmp_path / "broken.png").pixels, COFFEE[:64, :64])
 
 
-def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    assert load_photo(tmp_path / "moving.gif").pixels[0, 0].tolist() == [255, 0, 0]
-
-
 def test_large_photos_come_down_to_the_reference_small_ones_stay(tmp_path: Path) -> None:
     Image.fromarray(COFFEE).resize((3000, 2000), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg", quality=95)
     large = load_photo(tmp_path / "large.jpg")
@@ -133,6 +131,14 @@ def test_size_of_storage_hardly_changes_the_pixels(tmp_path: Path) -> None:
     source.resize((1050, 700), Image.Resampling.LANCZOS).save(tmp_path / "1050.jpg", quality=95)
     large, small = (load_photo(tmp_path / name).pixels.astype(int) for name in ("4200.jpg", "1050.jpg"))
     assert np.abs(large - small).mean() < 3
+
+
+def test_a_landscape_of_four_times_the_reference_is_decoded_at_half_of_its_size(tmp_path: Path, monkeypatch) -> None:
+    """Guards against a size asked for that the shorter side forbids."""
+    decoded: list[tuple[int, int]] = []
+    monkeypatch.setattr(images, "_upright", lambda image: decoded.append(image.size) or image)
+    Image.new("L", (4128, 2752)).save(tmp_path / "a.jpg")
+    assert load_photo(tmp_path / "a.jpg").width == 4128 and decoded == [(2064, 1376)]
 
 
 def jpeg() -> bytes:
@@ -167,7 +173,7 @@ def test_a_truncated_png_is_not_half_grey(tmp_path: Path) -> None:
 
 def test_too_many_pixels_and_missing_and_folder(tmp_path: Path) -> None:
     quarters().save(tmp_path / "photo.png")
-    with pytest.raises(PhotoError, match="expected at most 2000 pixels"):
+    with pytest.raises(PhotoError, match="expected at most 2000 pixels.*found 60 × 40.*CALM_MAX_PIXELS="):
         load_photo(tmp_path / "photo.png", max_pixels=2000)
     with pytest.raises(PhotoError, match="found nothing there"):
         load_photo(tmp_path / "gone.png")
@@ -184,17 +190,29 @@ def test_unreadable(tmp_path: Path) -> None:
     (tmp_path / "photo.png").chmod(stat.S_IRUSR)
 
 
-def test_find_photos(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "sub/c.heic", ".git/d.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = list(find_photos([str(tmp_path)]))
-    assert [os.path.relpath(path, tmp_path) for path in found] == ["a.PNG", "b.jpg", os.path.join("sub", "c.heic")]
-    explicit = [str(tmp_path / "notes.txt"), str(tmp_path / "missing.jpg"), str(tmp_path / "b.jpg")]
-    assert list(find_photos([*explicit, str(tmp_path / "*.jpg")])) == explicit
-    assert list(find_photos(["-"], ["x.jpg\n", "\n", "y.jpg\n", "x.jpg\n"])) == ["x.jpg", "y.jpg"]
-    with pytest.raises(UsageError, match="check the pattern"):
-        list(find_photos([str(tmp_path / "*.nef")]))
-    (tmp_path / "bare").mkdir()
-    with pytest.raises(UsageError, match="found no file ending in"):
-        list(find_photos([str(tmp_path / "bare")]))
+def test_large_photos_are_decoded_one_after_the_other() -> None:
+    room, held, most = Room(100), [0], [0]
+    lock = threading.Lock()
+
+    def decode(pixels: int) -> None:
+        with room.take(pixels):
+            with lock:
+                held[0] += pixels
+                most[0] = max(most[0], held[0])
+            time.sleep(0.005)
+            with lock:
+                held[0] -= pixels
+
+    sizes = [60, 30, 10, 60, 30] * 8
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, sizes))
+    assert most[0] <= 100 and held[0] == 0
+    with room.take(1000):
+        pass
+
+
+def test_sixteen_bit_grey(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 256 * 4).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    pixels = load_photo(tmp_path / "a.png").pixels
+    assert np.abs(pixels - (values / 257)[..., None]).max() <= 0.5

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calm.tasks.observation import FAULTS, Observation, measured_words, parse_line, write_line
+from calm.edits.words import FAULTS
+from calm.tasks.observation import Observation, measured_words, parse_line, write_line
 from calm.train.critiques import Critiques
-from calm.train.examples import remedy_target, spread_mean, tidy, with_article
+from calm.train.examples import remedy_target, tidy, with_article
+from calm.train.shots import spread_mean
 from calm.train.vocabulary import Vocabulary, caption_nouns, singular
 from calm.types import CLASSES
 

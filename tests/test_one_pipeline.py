@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from parts import write_parts
+from parts import write_trained
 from PIL import Image
 from test_cli import calm
 from test_one_pretrained import SHAPE
 
 from calm import Calm
 from calm.data.images import Photo, load_photo
-from calm.errors import UsageError
-from calm.eval.bench import eval_invariance
+from calm.errors import AbandonedError, UsageError
+from calm.eval.invariance import eval_invariance
 from calm.inference import pipeline as module
-from calm.inference.answers import WRITTEN, Spoken
+from calm.inference.answers import Spoken
 from calm.inference.pipeline import ASKED, ROWS, Pipeline
-from calm.model.storage import build
-from calm.tasks.exchange import CAPTION_QUESTION, SUGGEST_QUESTION
+from calm.inference.tasks import ABANDONED
+from calm.inference.writing import Prompts, Writer
+from calm.model.exchange import CAPTION_QUESTION, SUGGEST_QUESTION
 from calm.tasks.observation import parse_line
 from calm.types import CLASSES
 
@@ -30,21 +33,14 @@ from calm.types import CLASSES
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with random trained parts, whose adapters and answers do something."""
     root = tmp_path_factory.mktemp("one")
-    model, _ = build(*write_parts(root), **SHAPE)
-    torch.manual_seed(1)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter, std=1.0 if name.startswith("language_model.") else 0.1)
-    torch.nn.init.normal_(model.answers.weight, std=0.5)
-    model.save_pretrained(root / "trained")
-    return root / "trained"
+    return write_trained(root, SHAPE)
 
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nineteen photos: one more than a multiple of the rows that go through at once, and of the texts."""
+    """Nineteen photos: no multiple of the rows that go through at once."""
     where, rng = tmp_path_factory.mktemp("album"), np.random.default_rng(0)
-    for i in range(WRITTEN + 3):
+    for i in range(19):
         pixels = np.kron(rng.integers(0, 75 + 10 * i, (6, 8, 3)), np.ones((12, 12, 1))).astype(np.uint8)
         Image.fromarray(pixels).save(where / f"{i:02d}.png")
     return where
@@ -82,6 +78,46 @@ def test_no_text_depends_on_the_batch(pipeline: Pipeline, photos: list[Photo]) -
     assert len(set(together)) > 1
 
 
+def test_where_a_text_ends_the_next_one_begins(folder: Path, photos: list[Photo]) -> None:
+    """Guards against words that are taken from, or depend on, the text that stood in a row before."""
+    answers = Pipeline.load(folder, "cpu", torch.bfloat16).answers
+    seen = answers.see([photo.pixels for photo in photos]).of(torch.arange(100) % len(photos))
+
+    def write(end: int) -> torch.Tensor:
+        prompt, seeds = answers.prompt(seen, CAPTION_QUESTION), torch.arange(100)
+        begun = torch.where(torch.arange(3) < seeds[:, None] % 4, 5, -1)  # up to three words
+        given = Prompts(prompt, begun, seeds, torch.ones(100, dtype=torch.bool))
+        with torch.inference_mode():
+            return Writer(answers.model, end, -1, 40, temperature=5.0).write(given)
+
+    endless = write(-1)
+    end = int(endless.flatten().mode().values)
+    expected = torch.where(((endless == end) | (endless < 0)).cumsum(dim=1) > 0, end, endless)
+    lengths = (expected != end).sum(dim=1)
+    assert len(set(lengths.tolist())) > 5, "the texts end at different places"
+    assert torch.equal(write(end), expected)
+
+
+def test_a_text_that_nobody_waits_for_is_given_up(folder: Path, photos: list[Photo]) -> None:
+    answers, asked = Pipeline.load(folder, dtype=torch.float32).answers, iter([False] * 3 + [True])
+    seen, before = answers.see([photos[0].pixels]), ABANDONED.set(lambda: next(asked))
+    try:
+        with pytest.raises(AbandonedError):
+            answers.text(seen, CAPTION_QUESTION, 6)
+    finally:
+        ABANDONED.reset(before)
+    assert list(asked) == []
+
+
+def test_threads_at_the_same_time_get_the_answers_of_single_calls(pipeline: Pipeline, photos: list[Photo]) -> None:
+    """Without an engine before it: the network itself keeps nothing between a question and its answer."""
+    asks = pipeline.score, pipeline.suggest, pipeline.describe, functools.partial(pipeline.comment, aspects=["light"])
+    calls = [(ask, [photo]) for photo in photos[:5] for ask in asks]
+    alone = [repr(ask(given)) for ask, given in calls]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda call: repr(call[0](call[1])), calls * 3)) == alone * 3
+
+
 def test_all_remedies_at_once_are_each_alone(folder: Path, photos: list[Photo]) -> None:
     """Guards against remedies that read each other, or stand at another place than in training."""
     answers = Pipeline.load(folder, dtype=torch.float32).answers
@@ -107,13 +143,35 @@ def test_adapters_are_merged_and_what_is_read_stays_exact(folder: Path, photos: 
     assert np.corrcoef(values)[0, 1] > 0.95
 
 
-def test_speed_and_invariance_are_measured(folder: Path, album: Path, capsys) -> None:
-    given = "--photos", album, "--model", folder, "--device", "cpu", "--format", "json", "-q"
-    assert calm("eval", "speed", *given, "--limit", 8) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["n"] == 8 and 0 < found["score_to_encoder"] < 1 and found["generate_loop_n"] > 0
-    found = eval_invariance(Pipeline.load(folder), album, resized=1)
+def test_invariance_is_measured(folder: Path, album: Path) -> None:
+    found = eval_invariance(Pipeline.load(folder), album, resized=1, copied=1)
     assert found["batch"]["largest"] <= 0.01 and found["repeat"]["largest"] == 0
+
+
+def test_parts_are_timed_and_counted(folder: Path, album: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "slow.py").write_text("import time\n\ndef rate(path):\n    time.sleep(0.02)\n    open(path).close()\n")
+    given = "--photos", album, "--model", folder, "--device", "cpu", "--format", "json", "--limit", 8, "-q"
+    found = []
+    for more in ((), ("--float32", "--peer", "slow:rate", "--plot", tmp_path / "roof.png")):
+        assert calm("bench", *given, *more) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    fast, exact = found
+    assert fast["n"] == exact["n"] == 8 and Image.open(tmp_path / "roof.png").size[0] > 400
+    names = "decode", "encoder", "alignment", "prefix", "whole", "generate_loop"
+    assert set(names) == set(fast["parts"]) and set(exact["parts"]) == {*names, "slow"}
+    speeds = {name: part["photos_a_second"] for name, part in exact["parts"].items()}
+    assert speeds["slow"] < 50 and min(speeds.values()) > 0
+    assert exact["ratios"]["score_over_slow"] == pytest.approx(speeds["whole"] / speeds["slow"])
+    assert exact["ratios"]["score_over_generate"] == pytest.approx(speeds["whole"] / speeds["generate_loop"])
+    assert 0 < exact["ratios"]["score_over_encoder"] < 1.5 and 0 < exact["ratios"]["share_of_matmul_rate"] < 1
+    for name in ("encoder", "alignment", "prefix"):  # of one photo: filling up small chunks is work of its own
+        assert fast["parts"][name]["gflop"] == pytest.approx(exact["parts"][name]["gflop"], rel=0.01)
+
+
+def test_a_scorer_that_is_not_there_is_told(folder: Path, album: Path, capsys) -> None:
+    assert calm("bench", "--photos", album, "--model", folder, "--peer", "nowhere:score") == 2
+    assert "expected a function that scores a path at nowhere:score" in capsys.readouterr().err
 
 
 def test_the_loop_speaks_the_score(folder: Path, photos: list[Photo]) -> None:
@@ -172,7 +230,7 @@ LINE = "Score: 5.0. Light: dark, even. Strengths: composition. Faults: noisy (cl
 def test_aspects_are_those_asked_for_in_words(folder: Path, photos: list[Photo], monkeypatch) -> None:
     found = Pipeline.load(folder, dtype=torch.float32)
     spoken = Spoken(LINE, parse_line(LINE), "It is grainy.")
-    monkeypatch.setattr(module.Answers, "comments", lambda self, seen, scores: [spoken] * len(scores))
+    monkeypatch.setattr(module.Answers, "comments", lambda self, seen, scores, seeds: [spoken] * len(scores))
     ((_, comment),) = found.comment(photos[:1], ["noise", "focus", "colour_harmony"])
     assert comment.text == "Noise: noisy (clear). Sharpness: blurred. Colour harmony: nothing noted."
     assert [each.aspect for each in comment.aspects] == ["noise", "sharpness"]

@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from parts import SPECIAL, write_parts
+from parts import SPECIAL, write_trained
 from PIL import Image
 from test_one_network import ADAPTERS, BRANCHES, WORDS, photos
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-from calm.edits.words import parse_advice
+from calm.edits.remedy import to_suggestion
 from calm.errors import CalmError, ConfigError, PhotoError, UsageError, WeightsError
 from calm.inference.answers import Answers
 from calm.inference.processing import CalmProcessor
-from calm.model.network import CalmForConditionalGeneration
-from calm.model.storage import build
-from calm.tasks.exchange import CAPTION_QUESTION, COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION
-from calm.tasks.observation import score_prefix
+from calm.inference.writing import drawn
+from calm.model.exchange import CAPTION_QUESTION, COMMENT_QUESTION, SCORE_QUESTION, SUGGEST_QUESTION
+from calm.model.pretrained import CalmConfig, CalmForConditionalGeneration
+from calm.model.weights import fill_trained
 from calm.types import CLASSES
 
 SHAPE = {"image_size": 56, "branches": BRANCHES, "thematic_grid": 2, "words": 2, "vocabulary": WORDS}
@@ -42,14 +42,7 @@ QUESTIONS = [SCORE_QUESTION, SUGGEST_QUESTION, COMMENT_QUESTION, CAPTION_QUESTIO
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved network with random trained parts, whose scores and words differ from photo to photo."""
     root = tmp_path_factory.mktemp("one")
-    model, _ = build(*write_parts(root), **SHAPE)
-    torch.manual_seed(1)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter, std=1.0 if name.startswith("language_model.") else 0.1)
-    torch.nn.init.normal_(model.answers.weight, std=0.5)
-    model.save_pretrained(root / "trained")
-    return root / "trained"
+    return write_trained(root, SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +67,24 @@ def test_generate_speaks_the_score_that_is_read(network, processor) -> None:
     assert len(set(spoken)) > 1, "another photo is given another score"
 
 
+def test_the_score_head_has_the_share_that_it_is_given(network, processor, monkeypatch) -> None:
+    answers = Answers(network, processor.tokenizer)
+    seen = answers.see(photos(2), detail=False)
+    read, head = answers.scores(seen), seen.score.softmax(dim=1)
+    monkeypatch.setattr(network.config, "score_head_share", 0.25)
+    assert torch.allclose(answers.scores(seen), 0.75 * read + 0.25 * head, atol=1e-6)
+    assert not torch.allclose(read, head, atol=0.01)
+
+
 def test_generate_speaks_the_surest_remedy_or_nothing(network, processor, monkeypatch) -> None:
     answers = Answers(network, processor.tokenizer)
-    sure, best = answers.remedies(answers.see(photos(3)))[:, : len(CLASSES)].max(dim=1)
+    remedies, severities = answers.advice(answers.see(photos(3)))
+    sure, best = remedies[:, : len(CLASSES)].max(dim=1)
     monkeypatch.setattr(network.config, "remedy_least", 0.0)
     spoken = say(network, processor, photos(3), SUGGEST_QUESTION)
-    assert [parse_advice(each) for each in spoken] == [CLASSES[k] for k in best.tolist()]
+    assert spoken == [
+        to_suggestion(CLASSES[k], float(severities[row, k]), 1.0, seed=0).text for row, k in enumerate(best.tolist())
+    ]
     monkeypatch.setattr(network.config, "remedy_least", float(sure.max()) + 0.01)
     assert say(network, processor, photos(3), SUGGEST_QUESTION) == ["Nothing."] * 3
 
@@ -90,10 +95,24 @@ def test_generate_gives_the_words_of_answers(network, processor) -> None:
     seen = answers.see(photos(2))
     caption = say(network, processor, photos(2), CAPTION_QUESTION, max_new_tokens=12)
     assert caption == answers.text(seen, CAPTION_QUESTION, 12) and len(set(caption)) == 2
-    begun = [score_prefix(mean) for mean in answers.means(seen)]
+    begun = answers.line_starts(seen)
     rest = answers.text(seen, COMMENT_QUESTION, 8, begun)
-    spoken = say(network, processor, photos(2), COMMENT_QUESTION, max_new_tokens=8 + len(begun[0]))
-    assert spoken == [f"{start}{more}".strip() for start, more in zip(begun, rest, strict=True)]
+    for photo, start, more in zip(photos(2), begun, rest, strict=True):
+        length = 8 + len(answers.packer.tokens(start))
+        assert say(network, processor, photo, COMMENT_QUESTION, max_new_tokens=length) == [f"{start}{more}".strip()]
+    assert answers.text(seen, COMMENT_QUESTION, 8, [begun[0], "A much longer beginning. " + begun[0]])[0] == rest[0]
+
+
+def test_words_are_drawn_by_seed_and_place_alone() -> None:
+    """Guards against a comment that depends on the batch, or on anything but the photo."""
+    logits = torch.log(torch.tensor([0.6, 0.3, 0.1] + [1e-9] * 20)).expand(400, -1)
+    seeds = torch.arange(400)
+    third = torch.full_like(seeds, 3)
+    found = drawn(logits, seeds, third, temperature=1.0)
+    assert torch.equal(found[7:9], drawn(logits[:2], seeds[7:9], third[:2], temperature=1.0))
+    assert not torch.equal(found, drawn(logits, seeds, third + 1, temperature=1.0))
+    shares = torch.bincount(found, minlength=3)[:3] / 400
+    assert torch.allclose(shares, torch.tensor([0.6, 0.3, 0.1]), atol=0.08)
 
 
 def test_cached_equals_uncached_generation(network, processor) -> None:
@@ -134,7 +153,7 @@ FRESH = """
 import json, sys
 import numpy as np
 from calm.inference.processing import CalmProcessor
-from calm.model.network import CalmForConditionalGeneration
+from calm.model.pretrained import CalmForConditionalGeneration
 folder, pixels, question = sys.argv[1:]
 network, processor = CalmForConditionalGeneration.from_pretrained(folder), CalmProcessor.from_pretrained(folder)
 inputs = processor(images=list(np.load(pixels)), text=json.loads(question))
@@ -236,9 +255,18 @@ def test_names_and_options_that_there_are_not(folder) -> None:
         CalmForConditionalGeneration.from_pretrained(folder, dtype=torch.float16)
 
 
-def test_a_packaged_name_is_a_folder(folder, monkeypatch) -> None:
-    from calm.model import weights
+def test_another_vocabulary_takes_what_was_learnt_of_the_same_words(folder, network) -> None:
+    words = ["a new word", *reversed(WORDS)]
+    other = CalmForConditionalGeneration(CalmConfig.from_dict(network.config.to_dict() | {"vocabulary": words}))
+    fill_trained(other, folder)
+    known = dict(zip(WORDS, network.lexicon.bias.tolist(), strict=True))
+    found = dict(zip(words, other.lexicon.bias.tolist(), strict=True))
+    assert found == {**known, "a new word": -6.0}
 
-    monkeypatch.setattr(weights, "PACKAGED", folder.parent)
+
+def test_a_packaged_name_is_a_folder(folder, monkeypatch) -> None:
+    from calm.model import catalogue
+
+    monkeypatch.setattr(catalogue, "PACKAGED", folder.parent)
     assert CalmForConditionalGeneration.from_pretrained("trained").config.vocabulary == WORDS
     assert CalmProcessor.from_pretrained("trained").config.vocabulary == WORDS

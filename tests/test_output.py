@@ -9,12 +9,13 @@ import os
 import pytest
 from doubles import BrightModel, photo
 
-from calm.engine import Engine, comment_task, score_task, suggest_task
 from calm.errors import PhotoError, UsageError
-from calm.output import COLUMNS, columns, open_sink
-from calm.table import plain
+from calm.inference.engine import Engine
+from calm.inference.output import COLUMNS, columns, open_sink
+from calm.inference.table import plain
+from calm.inference.tasks import CommentTask, ScoreTask, SuggestTask
 
-TASKS = {"score": score_task(), "comment": comment_task(), "suggest": suggest_task()}
+TASKS = {"score": ScoreTask(), "comment": CommentTask(), "suggest": SuggestTask()}
 
 
 def rows(task: str) -> list[dict[str, object]]:
@@ -64,7 +65,19 @@ def test_what_is_written_is_what_is_read(tmp_path, task, ending):
 
 def test_the_columns_are_the_contracts():
     assert (
-        *("path", "sha256", "width", "height", "status", "error", "score", "scale", "score_std", "distribution"),
+        *(
+            "path",
+            "sha256",
+            "width",
+            "height",
+            "status",
+            "error",
+            "note",
+            "score",
+            "scale",
+            "score_std",
+            "distribution",
+        ),
         *("model", "model_sha256", "preprocess", "profile"),
     ) == COLUMNS
     assert columns("comment")[len(COLUMNS) :] == ("comment", "aspects")
@@ -146,7 +159,7 @@ def test_a_plain_table_is_aligned_and_says_everything(capsys):
             sink.write(row)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["photo", "score", "±"]
-    assert lines[1].startswith("20 ") and " 1.71" in lines[1]
+    assert lines[1].startswith("20") and " 1.71" in lines[1]
     assert lines[2] == "    exposure increase 1 EV (90%): increase exposure"
     assert lines[3] == "    clutter decrease (60%): decrease clutter"
     assert "failed" in lines[4] and "copy it again" in lines[4]

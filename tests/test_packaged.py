@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from golden import EXAMPLES, FILE, scores_of
+from conftest import new_cache
+from golden import EXAMPLES, FILE, scores_of, tutorial_outputs
+from PIL import Image
 
 from calm import Calm
 from calm.data.images import Photo, load_photo
 from calm.eval.comments import sentences
 from calm.inference.pipeline import Pipeline
-from calm.model.weights import PACKAGED
+from calm.model.catalogue import PACKAGED
+from calm.model.exchange import COMMENT_QUESTION
 from calm.types import DIRECTIONS
 
 FOLDER = PACKAGED / "calm-small"
@@ -21,9 +26,9 @@ FOLDER = PACKAGED / "calm-small"
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
-    """Loaded once: the frozen parts are converted into a cache of this module."""
+    """Loaded once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CALM_CACHE", str(tmp_path_factory.mktemp("packaged")))
+        patch.setenv("CALM_CACHE", str(new_cache(tmp_path_factory)))
         return Calm.from_pretrained("calm-small")
 
 
@@ -70,7 +75,7 @@ def test_a_photo_has_one_score_alone_and_in_a_batch(calm: Calm) -> None:
 
 def test_a_ruined_photo_scores_lower(calm: Calm) -> None:
     """Not a figure, a sanity check: nobody would call a black, blurred, tilted mess the better photo."""
-    from PIL import Image, ImageFilter
+    from PIL import ImageFilter
 
     for path in EXAMPLES:
         photo = Image.open(path).convert("RGB")
@@ -114,3 +119,27 @@ def test_what_a_photo_is_like_comes_with_its_score(pipeline: Pipeline, photos: l
     assert np.square(told).sum(axis=1) == pytest.approx(4, rel=1e-3), "four parts of length 1"
     alike = np.corrcoef(told)
     assert alike[~np.eye(len(told), dtype=bool)].max() < 0.9, "each photo is something else"
+
+
+def test_a_comment_is_likelier_for_its_own_photo(pipeline: Pipeline, photos: list[Photo]) -> None:
+    """In the number format of this machine, in which layers of the language model may be laid out anew."""
+    answers, seen = pipeline.answers, pipeline.answers.see([photo.pixels for photo in photos])
+    spoken = answers.comments(seen)
+    texts, begun = [each.written for each in spoken], [each.begun for each in spoken]
+    found = answers.likelihood(seen, COMMENT_QUESTION, texts, begun)
+    own = found - found.mean(dim=0)
+    assert own.argmax(dim=0).tolist() == list(range(len(photos)))
+
+
+NUMBER = re.compile(r"[+−-]?\d+\.\d+")
+
+
+def test_outputs_in_the_tutorial_are_those_of_today(tmp_path: Path) -> None:
+    """Words as they are shown; scores and amounts to some hundredths, which another processor may move."""
+    outputs = list(tutorial_outputs(tmp_path))
+    assert len(outputs) >= 4
+    for command, output, found in outputs:
+        words, expected = (" ".join(text.replace("%", ".0").split()) for text in (found, output))
+        numbers = [[float(n.replace("−", "-")) for n in NUMBER.findall(each)] for each in (words, expected)]
+        assert NUMBER.sub("", words) == NUMBER.sub("", expected), command
+        assert np.allclose(*numbers, rtol=0, atol=0.05), f"{command}: {numbers}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calm.data.record import Rating
+from calm.data.record import UserRating
 from calm.errors import DataError, WeightsError
 from calm.eval.piaa import measure
 from calm.personal import prior as prior_module
 from calm.personal.folds import apart, folds
 from calm.personal.learners import General, Learnt, Others, ResidualRidge, Ridge
+from calm.personal.preferences import PreferencePrior
 from calm.personal.prior import Prior, Shown
-from calm.personal.tastes import Tastes
 
 WIDTH = 6
 MEAN = np.array([0.8, 0, 0, 0, 0, 0])
@@ -33,13 +33,15 @@ def people(count: int, photos: int, seed: int = 0, noise: float = 0.3) -> tuple[
     return features, 5.5 + weights @ features.T + rng.normal(0, noise, (count, photos))
 
 
-def table(seed: int = 0) -> tuple[list[Rating], dict[str, int], Shown]:
+def table(seed: int = 0) -> tuple[list[UserRating], dict[str, int], Shown]:
     """Two blocks of 60 photos, each rated by 30 people of its own; the general score knows the first feature."""
     ratings, features = [], []
     for block in (0, 1):
         x, y = people(30, 60, seed + block)
         features.append(x)
-        ratings += [Rating(f"{block}-{i}", f"{block}-{j}.jpg", float(y[i, j])) for i in range(30) for j in range(60)]
+        ratings += [
+            UserRating(f"{block}-{i}", f"{block}-{j}.jpg", float(y[i, j])) for i in range(30) for j in range(60)
+        ]
     x = np.concatenate(features)
     index = {f"{block}-{j}.jpg": 60 * block + j for block in (0, 1) for j in range(60)}
     return ratings, index, Shown(x, 5.5 + 0.8 * x[:, 0])
@@ -47,21 +49,21 @@ def table(seed: int = 0) -> tuple[list[Rating], dict[str, int], Shown]:
 
 def test_tastes_find_what_people_share_and_where_they_differ():
     features, ratings = people(200, 40)
-    tastes = Tastes.learn([(features, row - 5.5) for row in ratings])
-    assert np.allclose(tastes.mean, MEAN, atol=0.15)
-    assert np.allclose(np.diag(tastes.covariance), np.diag(SPREAD), rtol=0.4, atol=0.05)
-    assert tastes.noise == pytest.approx(0.09, rel=0.2)
+    preferences = PreferencePrior.learn([(features, row - 5.5) for row in ratings])
+    assert np.allclose(preferences.mean, MEAN, atol=0.15)
+    assert np.allclose(np.diag(preferences.covariance), np.diag(SPREAD), rtol=0.4, atol=0.05)
+    assert preferences.noise == pytest.approx(0.09, rel=0.2)
 
 
 def test_the_posterior_is_that_of_the_textbook():
     """In the form with inverse covariances, which is another way to the same numbers."""
     features, ratings = people(1, 8, seed=3)
-    tastes = Tastes(MEAN, SPREAD, 0.09)
-    weights, uncertain = tastes.posterior(features, ratings[0] - 5.5)
+    preferences = PreferencePrior(MEAN, SPREAD, 0.09)
+    weights, uncertain = preferences.posterior(features, ratings[0] - 5.5)
     precision = np.linalg.inv(SPREAD) + features.T @ features / 0.09
     expected = np.linalg.solve(precision, np.linalg.solve(SPREAD, MEAN) + features.T @ (ratings[0] - 5.5) / 0.09)
     assert np.allclose(weights, expected) and np.allclose(uncertain, np.linalg.inv(precision))
-    nobody, open_ = tastes.posterior(features[:0], np.zeros(0))
+    nobody, open_ = preferences.posterior(features[:0], np.zeros(0))
     assert np.array_equal(nobody, MEAN) and np.array_equal(open_, SPREAD)
 
 
@@ -76,7 +78,7 @@ def test_bent_directions_follow_tastes_that_are_no_straight_lines():
     found = {}
     for reach in (1e-6, 2.0):
         prior = Prior.learn(photos, people, reach=reach)
-        found[reach] = np.corrcoef(prior.predict(prior.read(others), prior.tastes.mean), wanted)[0, 1]
+        found[reach] = np.corrcoef(prior.predict(prior.read(others), prior.preferences.mean), wanted)[0, 1]
     assert found[1e-6] < 0.3 and found[2.0] > 0.9
 
 
@@ -85,8 +87,8 @@ def test_preferences_end_at_the_peak():
     from scipy.optimize import minimize
 
     rng = np.random.default_rng(4)
-    tastes, apart = Tastes(MEAN, SPREAD, 0.09), rng.normal(size=(15, WIDTH))
-    weights, uncertain = tastes.posterior(np.zeros((0, WIDTH)), np.zeros(0), apart)
+    preferences, apart = PreferencePrior(MEAN, SPREAD, 0.09), rng.normal(size=(15, WIDTH))
+    weights, uncertain = preferences.posterior(np.zeros((0, WIDTH)), np.zeros(0), apart)
     steep, inverse = 1.702 / np.sqrt(2 * 0.09), np.linalg.inv(SPREAD)
 
     def energy(w: np.ndarray) -> float:
@@ -101,14 +103,14 @@ def test_preferences_end_at_the_peak():
 
 
 def test_preferences_pull_the_way_they_say():
-    tastes = Tastes(np.zeros(2), np.eye(2), 0.1)
-    weights, uncertain = tastes.posterior(np.zeros((0, 2)), np.zeros(0), np.array([[1.0, 0.0]] * 3))
+    preferences = PreferencePrior(np.zeros(2), np.eye(2), 0.1)
+    weights, uncertain = preferences.posterior(np.zeros((0, 2)), np.zeros(0), np.array([[1.0, 0.0]] * 3))
     assert weights[0] > 0.2 and weights[1] == 0 and uncertain[0, 0] < uncertain[1, 1] == 1
 
 
 def test_tastes_need_people():
     with pytest.raises(ValueError, match="at least two people"):
-        Tastes.learn([(np.zeros((3, 2)), np.zeros(3))])
+        PreferencePrior.learn([(np.zeros((3, 2)), np.zeros(3))])
 
 
 def test_blocks_of_people_and_photos_are_the_folds():
@@ -120,7 +122,7 @@ def test_blocks_of_people_and_photos_are_the_folds():
 
 def test_a_table_in_one_piece_is_cut_without_sharing():
     rng = np.random.default_rng(0)
-    ratings = [Rating(f"p{i}", f"{j}.jpg", 5.0) for i in range(20) for j in rng.permutation(50)[:30]]
+    ratings = [UserRating(f"p{i}", f"{j}.jpg", 5.0) for i in range(20) for j in rng.permutation(50)[:30]]
     parts = folds(ratings, seed=1)
     assert len(parts) == 2 and min(map(len, parts)) > 50
     for of in ("person", "path"):
@@ -132,7 +134,7 @@ def test_a_table_in_one_piece_is_cut_without_sharing():
 def test_people_may_be_named_to_test_on():
     """What they rated is learnt from by nobody, whoever rated it."""
     rng = np.random.default_rng(0)
-    ratings = [Rating(f"p{i}", f"{j}.jpg", float(j % 9 + 1)) for i in range(9) for j in rng.permutation(60)[:40]]
+    ratings = [UserRating(f"p{i}", f"{j}.jpg", float(j % 9 + 1)) for i in range(9) for j in rng.permutation(60)[:40]]
     tested = {"p0"}
     rest, own = apart(ratings, tested)
     assert {one.person for one in own} == tested and len(own) == 40
@@ -213,7 +215,7 @@ def test_piaa_measures_every_learner_on_the_same_photos():
 def test_what_is_learnt_from_others_never_saw_the_person_or_the_photos():
     """Ratings of the tested part that say nothing of taste change nothing in what its people are predicted by."""
     ratings, index, shown = table()
-    blind = [one if one.person[0] == "0" else Rating(one.person, one.path, 5.5) for one in ratings]
+    blind = [one if one.person[0] == "0" else UserRating(one.person, one.path, 5.5) for one in ratings]
     found = measure(blind, index, shown, shots=(0,), people=60, draws=1)
     assert found["people"] == 30, "the others' ratings are all alike"
     assert found["shots"]["0"]["others"]["srcc"] == pytest.approx(0, abs=0.2), "nothing could be learnt from them"

@@ -13,7 +13,7 @@ from doubles import BrightModel
 
 from calm.data.ratings import read_ratings
 from calm.errors import DataError, UsageError
-from calm.eval.suites import eval_piaa
+from calm.eval.piaa import eval_piaa
 
 
 @pytest.fixture(scope="module")

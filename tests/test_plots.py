@@ -11,8 +11,7 @@ from test_cli import calm
 from test_cli_profile import DARK, model, profiles, rated  # noqa: F401 - fixtures
 
 from calm.eval.plots import plot_piaa
-from calm.personal.picture import DISLIKED, LIKED, draw_leanings
-from calm.personal.traits import Leaning
+from calm.personal.traits import DISLIKED, LIKED, Leaning, draw_leanings
 
 LEARNERS = ("generic", "tastes")
 

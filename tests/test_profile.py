@@ -14,16 +14,15 @@ from test_personal import people
 
 from calm.data.measure import MEASURE_NAMES
 from calm.errors import UsageError, WeightsError
-from calm.model.config import CalmConfig
-from calm.model.network import VisualTokens
+from calm.model.pretrained import CalmConfig
+from calm.model.visual import VisualTokens
 from calm.personal.prior import Prior, Shown
 from calm.personal.profile import Preferred, Profile
 from calm.personal.store import Store
-from calm.personal.telling import most_telling
 from calm.personal.traits import MOODS, TRAITS, leanings, traits
 from calm.train.observing import ATTRIBUTE_WORDS
 
-MODEL = ("bright", "b" * 64)
+MODEL = ("bright", "b" * 64, "d" * 64)
 
 
 def shown(seed: int, count: int = 60) -> tuple[Shown, np.ndarray]:
@@ -114,6 +113,16 @@ def test_a_profile_is_two_small_readable_files_without_photos(prior, tmp_path):
     assert again.trust == profile.trust and store.names() == ["ann"]
 
 
+def test_ratings_are_kept_as_they_were_given(prior, tmp_path):
+    """They are what a profile is learnt anew from."""
+    photos, _ = shown(7)
+    stars = Profile.learn("ann", MODEL, prior, hashes(3), photos[:3], [0, 2.5, 5], (0, 5))
+    again = Profile.load(stars.save(tmp_path))
+    ratings, pairs, absent = again.given({"a.jpg": hashes(3)[0], "c.jpg": hashes(3)[2], "z.jpg": "f" * 64})
+    assert ratings == pytest.approx({"a.jpg": 0, "c.jpg": 5}) and pairs == []
+    assert absent == [hashes(3)[1][:16]]
+
+
 def test_profiles_travel_and_are_removed(prior, tmp_path):
     store, other = Store(tmp_path / "here"), Store(tmp_path / "there")
     store.save(learn(prior))
@@ -156,11 +165,11 @@ def test_the_most_telling_photos_teach_more_than_others(prior):
         uncertain = after(chosen)
         return float(np.einsum("nd,de,ne->n", read, uncertain, read).mean())
 
-    chosen = most_telling(prior, after([]), read, 5)
+    chosen = prior.most_telling(after([]), read, 5)
     rng = np.random.default_rng(0)
     assert unknown(chosen) < np.mean([unknown(rng.permutation(80)[:5]) for _ in range(50)])
-    assert len(set(most_telling(prior, after(chosen), read, 100))) == 80
-    spread = np.einsum("nd,de,ne->n", read, prior.tastes.covariance, read)
+    assert len(set(prior.most_telling(after(chosen), read, 100))) == 80
+    spread = np.einsum("nd,de,ne->n", read, prior.preferences.covariance, read)
     assert chosen[0] == spread.argmax()
 
 

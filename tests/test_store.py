@@ -21,11 +21,13 @@ from lightmeter import Lightmeter, make_album
 from PIL import Image
 
 from calm.cli import main, running
-from calm.engine import Engine, Task, describe_task, score_task, suggest_task
+from calm.data import hashes
 from calm.errors import StoreError
 from calm.eval import suites
 from calm.inference import store
-from calm.inference.store import Ledger, Stored, circumstances, question_of, request_of
+from calm.inference.engine import Engine
+from calm.inference.store import Ledger, Stored, circumstances, request_of
+from calm.inference.tasks import DescribeTask, ScoreTask, SuggestTask, Task, question_of
 
 PHOTOS = [photo(value) for value in (10, 90, 200)]
 
@@ -112,7 +114,7 @@ def test_another_model_is_asked_itself(other: dict, ledger: Ledger) -> None:
     assert model.asked == 3
 
 
-@pytest.mark.parametrize("what", ["source_sha256", "version"])
+@pytest.mark.parametrize("what", ["code_sha256", "version"])
 def test_another_version_is_asked_itself(what: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against old figures after the code was mended."""
     stored(Counting(), ledger).score(PHOTOS)
@@ -125,17 +127,19 @@ def test_another_version_is_asked_itself(what: str, ledger: Ledger, monkeypatch:
 def test_source_is_hashed_where_answers_come_from_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("__init__.py", "tasks/reader.py", "model/network.py", "eval/metrics.py", "data/datasets/a.py"):
+    for name in ("__init__.py", "model/reader.py", "tasks/metrics.py", "eval/suites.py", "data/datasets/a.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
-    monkeypatch.setattr(store.calm, "__file__", str(tmp_path / "__init__.py"))
-    digest = store.source_sha256.__wrapped__
+    monkeypatch.setattr(hashes, "SOURCE", tmp_path)
+    digest = store.code_sha256.__wrapped__
     before = digest()
-    (tmp_path / "eval/metrics.py").write_text("2")
+    (tmp_path / "eval/suites.py").write_text("2")
     (tmp_path / "data/datasets/a.py").write_text("2")
     assert digest() == before
-    (tmp_path / "tasks/reader.py").write_text("2")
-    assert digest() != before
+    (tmp_path / "model/reader.py").write_text("2")
+    after = digest()
+    (tmp_path / "model/words.yaml").write_text("2")
+    assert len({before, after, digest()}) == 3
 
 
 class Whole(Counting):
@@ -185,7 +189,7 @@ def test_the_same_file_decoded_to_another_size_is_another_photo(ledger: Ledger) 
 
 
 def test_failures_are_not_kept_and_cost_only_the_photo_at_fault(ledger: Ledger) -> None:
-    answers = list(Engine(stored(Counting(), ledger)).answers([photo(POISON), *PHOTOS], score_task()))
+    answers = list(Engine(stored(Counting(), ledger)).answers([photo(POISON), *PHOTOS], ScoreTask()))
     assert [answer.result is None for answer in answers] == [True, False, False, False]
     assert ledger.counts()[0][-1] == 3
 
@@ -198,7 +202,7 @@ def test_the_rest_of_the_model_shows_through(ledger: Ledger) -> None:
 # ------------------------------------------------------------------------------------------------ files
 
 
-@pytest.mark.parametrize("task", [score_task(), suggest_task(), describe_task()], ids=lambda each: each.question)
+@pytest.mark.parametrize("task", [ScoreTask(), SuggestTask(), DescribeTask()], ids=lambda each: each.question)
 def test_photos_that_are_known_are_neither_decoded_nor_asked_about(
     task: Task, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +220,7 @@ def test_photos_that_are_known_are_neither_decoded_nor_asked_about(
     assert [each.error for each in again] == [None] * 4 and model.asked == 0
     assert [each.path for each in again] == later
     for one, other in zip([*first, first[2]], again, strict=True):
-        assert (one.sha256, one.width, one.height) == (other.sha256, other.width, other.height)
+        assert replace(one, path="", result=None) == replace(other, path="", result=None) and one.note
         assert one.result.score == other.result.score and one.result.suggestions == other.result.suggestions
     with monkeypatch.context() as hidden:
         hidden.setattr(store, "file_sha256", refuse)
@@ -225,9 +229,9 @@ def test_photos_that_are_known_are_neither_decoded_nor_asked_about(
 
 def test_a_file_that_changed_is_another_photo(tmp_path: Path, ledger: Ledger) -> None:
     path = str(grey(tmp_path / "a.png", 10))
-    (dark,) = Engine(stored(Counting(), ledger)).rows([path], score_task())
+    (dark,) = Engine(stored(Counting(), ledger)).rows([path], ScoreTask())
     os.utime(grey(tmp_path / "a.png", 200), ns=(1, 1))
-    (light,) = Engine(stored(Counting(), ledger)).rows([path], score_task())
+    (light,) = Engine(stored(Counting(), ledger)).rows([path], ScoreTask())
     assert light.score > dark.score and light.sha256 != dark.sha256
 
 
@@ -235,16 +239,16 @@ def test_files_that_cannot_be_read_are_told_as_without_a_store(tmp_path: Path, l
     torn = tmp_path / "torn.png"
     torn.write_bytes(grey(tmp_path / "a.png", 10).read_bytes()[:40])
     paths = [str(torn), str(tmp_path / "gone.png"), str(tmp_path), os.fsdecode(b"caf\xe9.png"), "a\0.png"]
-    plain = [row.error for row in Engine(Counting()).rows(paths, score_task())]
+    plain = [row.error for row in Engine(Counting()).rows(paths, ScoreTask())]
     for _ in range(2):
-        assert [row.error for row in Engine(stored(Counting(), ledger)).rows(paths, score_task())] == plain
+        assert [row.error for row in Engine(stored(Counting(), ledger)).rows(paths, ScoreTask())] == plain
 
 
 def test_an_answer_cleared_away_in_the_meantime_is_asked_again(tmp_path: Path, ledger: Ledger) -> None:
     path = str(grey(tmp_path / "a.png", 10))
     model = Counting()
     one = stored(model, ledger)
-    (first,) = Engine(one).rows([path], score_task())
+    (first,) = Engine(one).rows([path], ScoreTask())
     known = one.recall(path, question_of("score"))
     ledger.clear()
     assert one.score([known])[0].value == first.score and model.asked == 2
@@ -254,7 +258,7 @@ def test_an_evaluation_goes_on_and_ends_as_if_it_had_never_stopped(tmp_path: Pat
     album = make_album(tmp_path)
     labels = album.parent / "labels.csv"
     one = Stored(Lightmeter, ledger)
-    assert sum(row.status == "ok" for row in Engine(one).rows(map(str, sorted(album.glob("0[0-4].png"))), score_task()))
+    assert sum(row.status == "ok" for row in Engine(one).rows(map(str, sorted(album.glob("0[0-4].png"))), ScoreTask()))
     second = Lightmeter()
     found = suites.eval_scores(Stored(lambda: second, ledger), album, labels, resamples=5)
     assert sum(second.batches) == 6
@@ -277,7 +281,7 @@ def test_threads_and_ledgers_at_the_same_time_lose_nothing(tmp_path: Path) -> No
     for thread in threads:
         thread.join()
     found = [Ledger(tmp_path / "answers.sqlite").get("model", "question", photo(i).sha256) for i in range(101)]
-    assert found == [*((8, 6, i % 25) for i in range(100)), None]
+    assert found == [*((8, 6, None, i % 25) for i in range(100)), None]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -322,9 +326,9 @@ def test_a_file_of_another_layout_or_place_is_told(tmp_path: Path) -> None:
 def test_what_cannot_be_used_again_goes(tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [str(grey(tmp_path / f"{value}.png", value)) for value in (10, 90)]
     with monkeypatch.context() as old:
-        old.setattr(store, "source_sha256", lambda: "old")
-        list(Engine(stored(Counting(), ledger)).rows(paths, score_task()))
-    list(Engine(stored(Counting(), ledger)).rows(paths[:1], score_task()))
+        old.setattr(store, "code_sha256", lambda: "old")
+        list(Engine(stored(Counting(), ledger)).rows(paths, ScoreTask()))
+    list(Engine(stored(Counting(), ledger)).rows(paths[:1], ScoreTask()))
     os.remove(paths[1])
     assert sorted(row[-1] for row in ledger.counts()) == [1, 2]
     ledger.vacuum()
@@ -334,7 +338,7 @@ def test_what_cannot_be_used_again_goes(tmp_path: Path, ledger: Ledger, monkeypa
     assert [db.execute(f"SELECT count(*) FROM {each}").fetchone() for each in tables] == [(1,)] * 3
     db.close()
     model = Counting()
-    list(Engine(stored(model, ledger)).rows(paths[:1], score_task()))
+    list(Engine(stored(model, ledger)).rows(paths[:1], ScoreTask()))
     assert model.asked == 0
 
 
@@ -384,10 +388,10 @@ from calm.cli import main, running
 
 class Slow(BrightModel):
     def score(self, photos):
-        time.sleep(0.01)
+        time.sleep(0.03)
         with open(os.environ["ASKED"], "a") as file:
             file.write("".join(each.path + chr(10) for each in photos))
-        time.sleep(0.01)
+        time.sleep(0.03)
         return super().score(photos)
 
 running.load_model = lambda name, device: Slow()
@@ -415,7 +419,7 @@ class Slow:
         return self.log.read_text().splitlines()
 
     def wanted(self) -> list[tuple[str, float]]:
-        return [(row.path, row.score) for row in Engine(BrightModel()).rows(self.paths, score_task())]
+        return [(row.path, row.score) for row in Engine(BrightModel()).rows(self.paths, ScoreTask())]
 
 
 def written(path: Path) -> list[tuple[str, float]]:
@@ -429,7 +433,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_loses_the_batch_in_flight_at_mos
         before, process = len(slow.asked()), slow.start(output)
         while batches and len(slow.asked()) < before + slow.batch * batches and process.poll() is None:
             time.sleep(0.002)
-        time.sleep(rng.random() * (0.02 if batches else 1))
+        time.sleep(rng.random() * (0.02 if batches else 0.3))
         process.kill()
         process.wait()
         killed += 1

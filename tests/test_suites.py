@@ -13,11 +13,13 @@ import scipy.stats
 from layouts import TESTED, TRAINED, para
 from lightmeter import Lightmeter, grey, make_album, read
 
+from calm.data.batches import draw
+from calm.data.hashes import file_sha256
+from calm.data.progress import progress
 from calm.data.record import to_ten
 from calm.errors import DataError, UsageError
-from calm.eval import report, suites
-from calm.eval.gather import draw, edited, plain, progress, refuse_trained, renamed
-from calm.model.weights import file_sha256
+from calm.eval import editing, report, suites
+from calm.eval.gather import edited, plain, refuse_trained, renamed
 from calm.types import CLASSES, Score
 
 N = len(CLASSES)
@@ -283,14 +285,14 @@ def test_report_prints_every_evaluation(evaluate: str, album: Path) -> None:
         text = report.render(suites.eval_scores(Lightmeter(), album, album.parent / "labels.csv", resamples=5))
         assert "srcc" in text and "labels mapped from 0–100" in text
     else:
-        text = report.render(suites.eval_edits(Lightmeter(), album, saliency=None))
+        text = report.render(editing.eval_edits(Lightmeter(), album, saliency=None))
         assert "untouched.false_alarms" in text and "\nper_attribute\n" in text
     assert "{" not in text
 
 
 def test_long_work_says_where_it_stands(monkeypatch, capsys):
-    monkeypatch.setattr("calm.eval.gather.PACE", -1.0)
+    monkeypatch.setattr("calm.data.progress.PACE", -1.0)
     assert list(progress([1, 2, 3], "asking")) == [1, 2, 3]
     assert capsys.readouterr().err.splitlines() == ["asking: 0/3", "asking: 1/3", "asking: 2/3"]
-    monkeypatch.setattr("calm.eval.gather.PACE", 60.0)
+    monkeypatch.setattr("calm.data.progress.PACE", 60.0)
     assert list(progress(iter("ab"), "asking")) == ["a", "b"] and capsys.readouterr().err == ""

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
         CheckpointError,
         ConfigError,
         DataError,
+        JournalError,
         PhotoError,
         StoreError,
         UsageError,
         WeightsError,
     )
     from calm.inference.processing import CalmProcessor
-    from calm.model.config import CalmConfig
-    from calm.model.network import CalmForConditionalGeneration
+    from calm.model.pretrained import CalmConfig, CalmForConditionalGeneration
     from calm.personal.profile import Profile
     from calm.personal.store import Store
     from calm.types import Aspect, Comment, Score, Suggestion
@@ -36,14 +36,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Aspect": "calm.types",
     "Calm": "calm.api",
-    "CalmConfig": "calm.model.config",
+    "CalmConfig": "calm.model.pretrained",
     "CalmError": "calm.errors",
-    "CalmForConditionalGeneration": "calm.model.network",
+    "CalmForConditionalGeneration": "calm.model.pretrained",
     "CalmProcessor": "calm.inference.processing",
     "CheckpointError": "calm.errors",
     "Comment": "calm.types",
     "ConfigError": "calm.errors",
     "DataError": "calm.errors",
+    "JournalError": "calm.errors",
     "PhotoError": "calm.errors",
     "Profile": "calm.personal.profile",
     "Score": "calm.types",
@@ -66,6 +67,7 @@ __all__ = [
     "Comment",
     "ConfigError",
     "DataError",
+    "JournalError",
     "PhotoError",
     "Profile",
     "Score",

@@ -8,10 +8,11 @@ from itertools import count
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
-from calm.catalogue import terms_to_tell
-from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Result, Task, comment_task, score_task, suggest_task
 from calm.errors import PhotoError, UsageError
-from calm.types import MOST, Comment, Score, Suggestion
+from calm.inference.engine import Engine
+from calm.inference.tasks import CommentTask, Model, Result, ScoreTask, SuggestTask, Task
+from calm.model.catalogue import terms_to_tell
+from calm.types import DEFAULT_BATCH_SIZE, MOST, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,20 +55,26 @@ class Calm:
 
         Args:
             name_or_folder: a packaged model's name, or a model folder.
-            device: ``cpu``, ``cuda``, ``mps``, …; None for the best there is.
+            device: ``cpu``, ``cuda``, ``mps``, …; ``openvino`` for a folder with its graph, see ``calm export``;
+                None for the best there is.
 
         Raises:
             WeightsError: there is no such model, or its files are damaged.
         """
-        from calm.inference.pipeline import Pipeline
-        from calm.model.weights import model_dir
+        from calm.inference.compiled import open_pipeline
+        from calm.model.catalogue import model_dir
 
         name = fspath(name_or_folder)
-        model = Pipeline.load(model_dir(name), device)
+        model = open_pipeline(model_dir(name), device)
         terms = terms_to_tell(name)
         if terms:
             logger.warning("%s", terms)
         return cls(model, batch_size)
+
+    @property
+    def model(self) -> Model:
+        """The model that answers."""
+        return self._engine.model
 
     @overload
     def score(self, photo: Photos, profile: Profile | str | None = None) -> list[Score]: ...
@@ -82,7 +89,7 @@ class Calm:
         Raises:
             UsageError: for a profile of another model, or a name that there is not.
         """
-        task = score_task() if profile is None else self._personal(profile)
+        task = ScoreTask() if profile is None else self._personal(profile)
         results = [result.score for result in self._ask(photo, task)]
         return results if isinstance(photo, list | tuple) else results[0]
 
@@ -108,26 +115,26 @@ class Calm:
             PhotoError: for a photo that cannot be read.
             UsageError: for a rating outside of the scale, or a profile of another model.
         """
-        from calm.profiles import learn_from
+        from calm.personal.tasks import learn_from
 
         rated = {fspath(path): value for path, value in (ratings or {}).items()}
         preferred = [(fspath(better), fspath(worse)) for better, worse in pairs]
         given = rated, preferred, scale, before
-        profile, failed = learn_from(self._engine.model, self._prior(), name, *given)
+        profile, failed = learn_from(self.model, self._prior(), name, *given)
         if failed:
             raise PhotoError(f"{failed[0]['path']}: {failed[0]['error']}")
         return profile
 
     def _personal(self, profile: Profile | str) -> Task:
         from calm.personal.store import Store
-        from calm.profiles import personal_task
+        from calm.personal.tasks import PersonalTask
 
-        return personal_task(Store().load(profile) if isinstance(profile, str) else profile, self._prior())
+        return PersonalTask(Store().load(profile) if isinstance(profile, str) else profile, self._prior())
 
     def _prior(self) -> Prior:
         from calm.personal.prior import PRIOR, Prior
 
-        folder = getattr(self._engine.model, "folder", None)
+        folder = getattr(self.model, "folder", None)
         if folder is None:
             raise UsageError("expected a model loaded from a folder for profiles, found another; use from_pretrained")
         return Prior.load(folder / PRIOR)
@@ -138,7 +145,7 @@ class Calm:
     def comment(self, photo: PhotoLike, aspects: Sequence[str] | None = None) -> Comment: ...
     def comment(self, photo: PhotoLike | Photos, aspects: Sequence[str] | None = None) -> Comment | list[Comment]:
         """Says in two to four sentences how a photo works; ``aspects`` limits it to those named."""
-        results = [result.comment for result in self._ask(photo, comment_task(aspects))]
+        results = [result.comment for result in self._ask(photo, CommentTask(tuple(aspects) if aspects else None))]
         comments = [comment for comment in results if comment is not None]
         return comments if isinstance(photo, list | tuple) else comments[0]
 
@@ -156,7 +163,7 @@ class Calm:
                 told of slighter doubts too.
             most: suggestions for a photo, at most.
         """
-        results = [list(result.suggestions or ()) for result in self._ask(photo, suggest_task(least, most))]
+        results = [list(result.suggestions or ()) for result in self._ask(photo, SuggestTask(least, most))]
         return results if isinstance(photo, list | tuple) else results[0]
 
     def _ask(self, photo: PhotoLike | Photos, task: Task) -> list[Result]:

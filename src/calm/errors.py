@@ -32,5 +32,17 @@ class StoreError(CalmError):
     """The store of answers is damaged, or cannot be read or written."""
 
 
+class AbandonedError(CalmError):
+    """Nobody waits for the answer any more."""
+
+
+class BusyError(CalmError):
+    """More photos wait for an answer than may."""
+
+
+class JournalError(CalmError):
+    """Files could not be linked, copied or moved as planned, or the journal of it cannot be kept."""
+
+
 class CheckpointError(CalmError):
     """A training checkpoint is missing, damaged or belongs to another recipe."""

@@ -49,7 +49,7 @@ class Metric(nn.Module):
         super().__init__()
         self.metric_name = name
         self._calm = calm
-        self.device = torch.device(getattr(calm._engine.model, "device", "cpu"))
+        self.device = torch.device(getattr(calm.model, "device", "cpu"))
 
     @torch.inference_mode()
     def forward(

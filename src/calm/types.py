@@ -10,61 +10,32 @@ SCALE = "1-10"
 LEAST, MOST = 0.3, 3
 """Confidence from which a suggestion is made by a model that has no threshold of its own, and how many are made about a
 photo, unless asked for others."""
+DEFAULT_BATCH_SIZE = 32
+"""Photos that a model is asked about at once, unless asked otherwise; it changes speed and memory, not results."""
 
-LEVELS: dict[str, Level] = {
-    "exposure": "low",
-    "contrast": "low",
-    "saturation": "low",
-    "white_balance": "low",
-    "sharpness": "low",
-    "noise": "low",
-    "compression": "low",
-    "tilt": "middle",
-    "framing": "middle",
-    "vignetting": "middle",
-    "subject_emphasis": "high",
-    "colour_harmony": "high",
-    "clutter": "high",
+VOCABULARY: dict[str, tuple[Level, str | None, tuple[str, ...]]] = {
+    "exposure": ("low", "EV", ("increase", "decrease")),
+    "contrast": ("low", "%", ("increase", "decrease")),
+    "saturation": ("low", "%", ("increase", "decrease")),
+    "white_balance": ("low", "mired", ("warmer", "cooler")),
+    "sharpness": ("low", "px", ("increase",)),
+    "noise": ("low", "sd", ("decrease",)),
+    "compression": ("low", "quality", ("decrease",)),
+    "tilt": ("middle", "degrees", ("clockwise", "counterclockwise")),
+    "framing": ("middle", "%", ("left", "right", "up", "down", "tighter")),
+    "vignetting": ("middle", "EV", ("decrease",)),
+    "subject_emphasis": ("high", None, ("increase",)),
+    "colour_harmony": ("high", None, ("improve",)),
+    "clutter": ("high", None, ("decrease",)),
 }
-"""Level of every attribute of the vocabulary."""
+"""Of every attribute its level, the unit of a suggestion's amount, and what the photographer can do about it. px: blur
+at 1024 px long edge; sd: standard deviation, 0–255; quality: JPEG quality seen."""
 
-DIRECTIONS: dict[str, tuple[str, ...]] = {
-    "exposure": ("increase", "decrease"),
-    "contrast": ("increase", "decrease"),
-    "saturation": ("increase", "decrease"),
-    "white_balance": ("warmer", "cooler"),
-    "sharpness": ("increase",),
-    "noise": ("decrease",),
-    "compression": ("decrease",),
-    "tilt": ("clockwise", "counterclockwise"),
-    "framing": ("left", "right", "up", "down", "tighter"),
-    "vignetting": ("decrease",),
-    "subject_emphasis": ("increase",),
-    "colour_harmony": ("improve",),
-    "clutter": ("decrease",),
-}
-"""What the photographer can do about each attribute."""
-
+LEVELS: dict[str, Level] = {name: level for name, (level, _, _) in VOCABULARY.items()}
+UNITS: dict[str, str | None] = {name: unit for name, (_, unit, _) in VOCABULARY.items()}
+DIRECTIONS: dict[str, tuple[str, ...]] = {name: ways for name, (_, _, ways) in VOCABULARY.items()}
 CLASSES: tuple[tuple[str, str], ...] = tuple((name, way) for name, ways in DIRECTIONS.items() for way in ways)
-"""Every (attribute, direction) of ``DIRECTIONS``; classifiers over them add one more, "nothing to mend"."""
-
-UNITS: dict[str, str | None] = {
-    "exposure": "EV",
-    "contrast": "%",
-    "saturation": "%",
-    "white_balance": "mired",
-    "sharpness": "px",
-    "noise": "sd",
-    "compression": "quality",
-    "tilt": "degrees",
-    "framing": "%",
-    "vignetting": "EV",
-    "subject_emphasis": None,
-    "colour_harmony": None,
-    "clutter": None,
-}
-"""Unit of a suggestion's amount. px: blur at 1024 px long edge; sd: standard deviation, 0–255; quality: JPEG quality
-seen."""
+"""Every (attribute, direction); classifiers over them add one more, "nothing to mend"."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +92,29 @@ class Suggestion:
     crop: tuple[float, float, float, float] | None = None
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A suggestion that was tried.
+
+    Attributes:
+        amount: that was tried, in the suggestion's unit.
+        kept: whether the improved photo has it.
+        reason: why, or why not.
+        score_before, score_after: 1–10, without it and with it, on what was kept before; ``score_after`` is None where
+            it cannot be carried out.
+        crop: that was tried, as of a suggestion; None for all but framing.
+    """
+
+    attribute: str
+    direction: str
+    amount: float | None
+    kept: bool
+    reason: str
+    score_before: float
+    score_after: float | None
+    crop: tuple[float, float, float, float] | None = None
+
+
 @dataclass
 class Row:
     """One photo in an output table; fields as the command line's contract names them."""
@@ -131,6 +125,7 @@ class Row:
     height: int | None = None
     status: Literal["ok", "failed"] = "ok"
     error: str | None = None
+    note: str | None = None
     score: float | None = None
     scale: str = SCALE
     score_std: float | None = None

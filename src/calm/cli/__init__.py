@@ -4,8 +4,6 @@ Exit status: 0 all is well, 1 some photos failed, 2 wrong usage (or a part that 
 130 interrupted.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -7,16 +7,13 @@ from typing import Annotated
 import typer
 
 from calm import __version__
-from calm.cli import compare, controls, data, evaluate, manage, predict, profile, store
+from calm.cli import bench, compare, controls, cull, data, evaluate, manage, predict, profile, serve
+from calm.cli.commands import Commands
 
-app = typer.Typer(
+app = Commands(
+    "Scores photos, comments on them and says how to improve them.",
     name="calm",
-    help="Scores photos, comments on them and says how to improve them.",
     epilog="Exit status: 0 all is well, 1 some photos failed (their rows say why), 2 wrong usage, 130 interrupted.",
-    no_args_is_help=True,
-    # Plain help and one-line errors: both are read by programs, and it starts faster.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -24,8 +21,11 @@ app.command()(predict.score)
 app.command()(predict.rank)
 app.command()(predict.comment)
 app.command()(predict.suggest)
+app.command()(cull.cull)
 app.add_typer(profile.app, name="profile")
 app.command()(manage.train)
+app.command()(manage.export)
+app.command()(bench.bench)
 evaluate.app.command()(compare.compare)
 evaluate.app.command()(controls.controls)
 evaluate.app.command()(controls.names)
@@ -34,10 +34,12 @@ evaluate.app.command()(controls.framing)
 evaluate.app.command()(controls.faults)
 evaluate.app.command()(controls.order)
 evaluate.app.command()(controls.quality)
+evaluate.app.command()(controls.attention)
 app.add_typer(evaluate.app, name="eval")
-app.command()(manage.models)
+app.add_typer(manage.app, name="models")
 app.add_typer(data.app, name="data")
-app.add_typer(store.app, name="store")
+app.add_typer(manage.store, name="store")
+app.add_typer(serve.app, name="serve")
 
 
 def _version(wanted: bool) -> None:

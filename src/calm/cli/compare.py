@@ -1,36 +1,24 @@
 """``calm eval compare``: the method, its ablations and its peers in one table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from calm.cli.options import Quiet, Verbose
+from calm.cli.options import Overrides, Quiet, Recipe, Verbose
 from calm.cli.running import Talk
 
 
 def compare(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="What to compare, and how.", exists=True, dir_okay=False)
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings in place of the recipe's, such as data.root=DIR."),
-    ] = None,
-    row: Annotated[
-        list[str] | None,
-        typer.Option("--row", metavar="NAME", help="Run this row (may be repeated)."),
-    ] = None,
+    recipe: Recipe,
+    overrides: Overrides = None,
+    row: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Run this row (may be repeated).")] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
             metavar="F.json",
             help="Write the figures here, and beside them F.md and F.html; rows that it holds already are kept.",
             dir_okay=False,
-            show_default=False,
         ),
     ] = None,
     pictures: Annotated[

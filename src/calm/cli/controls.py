@@ -1,227 +1,149 @@
-"""``calm eval controls``, ``names``, ``captions``, ``framing``, ``faults``, ``order`` and ``quality``.
+"""``calm eval controls``, ``names``, ``captions``, ``framing``, ``faults``, ``order``, ``quality`` and ``attention``.
 
 What the network sees, and what it makes of it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from calm.cli.evaluate import report
-from calm.cli.evaluate_options import DataSet, ReportFormat, Root, Seed, Some, Split, folder
-from calm.cli.options import DEFAULT_MODEL, Device, Model, Quiet, Verbose
-from calm.cli.running import Talk, load_model, open_model
-from calm.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
+from calm.cli.evaluate_options import DataSetOptions, FigureOptions, GoodPhotos, file, folder
+from calm.errors import UsageError
 
 
 def controls(
-    photos: Annotated[Path, folder("--photos", "Photos that the model was not trained on, ten at least.")],
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    *,
+    photos: Annotated[Path, folder("Photos that the model was not trained on, ten at least.")],
+    options: FigureOptions,
 ) -> None:
     """Controls that could refute the claim that the language model sees.
 
     Scores and suggestions with another photo's visual tokens, blank frames, comments told apart among ten photos, and
     comments with one claim turned round.
     """
-    Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.eval.controls import CANDIDATES
-    from calm.eval.controls import controls as run
-    from calm.eval.gather import draw, find
+    options.begin(reports=True)
+    from calm.eval.controls import eval_controls
 
-    found = _decoded(draw(find(str(photos)), limit, seed))
-    if len(found) < CANDIDATES:
-        raise DataError(f"expected {CANDIDATES} photos at least in {photos}, found {len(found)}; give more")
-    report(run(load_model(model, device).answers, found, seed), format, None)
+    report(eval_controls(options.load(), photos, limit=options.limit, seed=options.seed), options.format)
 
 
 def names(
+    *,
     labels: Annotated[
-        Path,
-        typer.Option(
-            "--labels",
-            metavar="FILE",
-            help="CSV with the columns path and nouns: nouns that are true of the photo, divided by |.",
-            exists=True,
-            dir_okay=False,
-        ),
+        Path, file("CSV with the columns path and nouns: nouns that are true of the photo, divided by |.")
     ],
-    photos: Annotated[Path, folder("--photos", "What the paths of the labels are relative to.")],
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    photos: Annotated[Path, folder("What the paths of the labels are relative to.")],
+    options: FigureOptions,
 ) -> None:
     """Is the subject named, and is anything named that is not there?
 
     The words that the language model writes are compared with nouns that people accept, and with those of other photos.
     """
-    Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.data.record import read_table
-    from calm.eval.gather import draw
-    from calm.eval.names import names as run
+    options.begin(reports=True)
+    from calm.eval.names import eval_names
 
-    accepted = {
-        str(photos / row["path"]): frozenset(noun.strip().lower() for noun in row["nouns"].split("|"))
-        for row in read_table(labels, ("path", "nouns"))
-    }
-    chosen = draw(list(accepted), limit, seed)
-    report(run(load_model(model, device).answers, _decoded(chosen), [accepted[path] for path in chosen]), format, None)
+    report(eval_names(options.load(), labels, photos, limit=options.limit, seed=options.seed), options.format)
 
 
-def framing(
-    root: Annotated[Path, folder("--root", "FLMS's folder Benchmark_FLMS.")],
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
+def framing(*, root: Annotated[Path, folder("FLMS's folder Benchmark_FLMS.")], options: FigureOptions) -> None:
     """Do suggested crops come closer to people's than the whole frame does?
 
     Intersection over union with the best of people's crops, on FLMS.
     """
-    Talk(max(verbose, int(not quiet)), quiet).begin()
+    options.begin(reports=True)
     from calm.eval.framing import eval_framing
 
-    report(eval_framing(load_model(model, device), root, limit=limit, seed=seed), format, None)
+    report(eval_framing(options.load(), root, limit=options.limit, seed=options.seed), options.format)
 
 
 def captions(
-    photos: Annotated[Path | None, folder("--photos", "Photos that the model was not trained on.")] = None,
+    *,
+    photos: Annotated[Path | None, folder("Photos that the model was not trained on.")] = None,
     captions: Annotated[
-        Path | None,
-        typer.Option(
-            "--captions",
-            metavar="FILE",
-            help="CSV with the columns image (a file name) and caption, one caption a line.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
+        Path | None, file("CSV with the columns image (a file name) and caption, one caption a line.")
     ] = None,
-    dataset: DataSet = None,
-    root: Root = None,
-    split: Split = None,
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    source: DataSetOptions,
+    options: FigureOptions,
 ) -> None:
     """Are the network's captions like people's?
 
     CIDEr and other figures against all captions of each photo, beside the same with another photo's caption. Captions
     are a table's (--photos and --captions), or a data set's (--dataset and --root), to which --captions adds more.
     """
-    if (dataset is None) != (root is None) or (dataset is None) == (photos is None) or not (dataset or captions):
+    name = source.dataset
+    if source.half_given or (name is None) == (photos is None) or not (name or captions):
         raise UsageError("expected --photos with --captions, or --dataset with --root; give one of these pairs")
-    Talk(max(verbose, int(not quiet)), quiet).begin()
-    from calm.data.record import dataset as data_set
+    options.begin(reports=True)
+    from calm.data.record import dataset
     from calm.eval.captions import captions_of, eval_captions
     from calm.eval.gather import find
 
-    if dataset is not None:
-        own = {record.path: record.captions for record in data_set(dataset).records(str(root), split)}
+    if name is not None:
+        own = {record.path: record.captions for record in dataset(name).records(str(source.root), source.split)}
     else:
         own = dict.fromkeys(find(str(photos)), ())
-    references = captions_of(own, captions)
-    report(eval_captions(load_model(model, device), references, limit=limit, seed=seed), format, None)
+    report(
+        eval_captions(options.load(), captions_of(own, captions), limit=options.limit, seed=options.seed),
+        options.format,
+    )
 
 
 def faults(
-    mefb: Annotated[Path, folder("--mefb", "MEFB, with input/<scene>/.")],
-    polyu: Annotated[Path, folder("--polyu", "PolyU, with CroppedImages/.")],
+    *,
+    mefb: Annotated[Path, folder("MEFB, with input/<scene>/.")],
+    polyu: Annotated[Path, folder("PolyU, with CroppedImages/.")],
     held_out: Annotated[
         bool, typer.Option("--held-out", help="The scenes that are kept out of development, in place of the others.")
     ] = False,
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    options: FigureOptions,
 ) -> None:
     """Are real faults named?
 
     Over- and under-exposure on MEFB, sensor noise on PolyU and on the clean twins of its photos.
     """
-    Talk(max(verbose, int(not quiet)), quiet).begin()
+    options.begin(reports=True)
     from calm.eval.faults import eval_faults
 
-    pipeline = load_model(model, device)
-    report(eval_faults(pipeline, mefb, polyu, hidden=held_out, limit=limit, seed=seed), format, None)
+    report(
+        eval_faults(options.load(), mefb, polyu, hidden=held_out, limit=options.limit, seed=options.seed),
+        options.format,
+    )
 
 
-def order(
-    photos: Annotated[Path, folder("--photos", "Good photos, not trained on, with their native pixels.")],
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
+def order(*, photos: GoodPhotos, options: FigureOptions) -> None:
     """Does a clearly damaged copy score below its original?
 
     For each kind of edit in each direction, at a severity of .75.
     """
-    talk = Talk(verbose, quiet)
-    talk.begin()
+    predictor = options.open()
     from calm.eval.order import eval_order
 
-    report(eval_order(open_model(model, device, talk), str(photos), seed=seed, limit=limit), format, None)
+    report(eval_order(predictor, str(photos), seed=options.seed, limit=options.limit), options.format)
 
 
 def quality(
-    biq: Annotated[Path, folder("--biq", "BIQ2021, with Images/ and its two tables.")],
-    seed: Seed = 0,
-    limit: Some = None,
-    format: ReportFormat = "table",
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    *, biq: Annotated[Path, folder("BIQ2021, with Images/ and its two tables.")], options: FigureOptions
 ) -> None:
     """Agreement with people on technical quality.
 
     Of the answer to the question about quality and of the score, on BIQ2021's test and within its three subsets.
     """
-    Talk(max(verbose, int(not quiet)), quiet).begin()
+    options.begin(reports=True)
     from calm.eval.quality import eval_quality
 
-    report(eval_quality(load_model(model, device), biq, limit=limit, seed=seed), format, None)
+    report(eval_quality(options.load(), biq, limit=options.limit, seed=options.seed), options.format)
 
 
-def _decoded(paths: list[str]) -> list[np.ndarray]:
-    """Pixels of all photos; :class:`DataError` for one that cannot be read."""
-    from calm.eval.gather import decode
+def attention(
+    *, photos: Annotated[Path, folder("Photos that the model was not trained on.")], options: FigureOptions
+) -> None:
+    """Does what the Q-Formers look at matter?
 
-    failed: list[dict[str, Any]] = []
-    found = [photo.pixels for photo in decode(paths, failed)]
-    if failed:
-        first = failed[0]
-        raise DataError(
-            f"expected readable photos, found {len(failed)} that are not, such as {first['path']}: {first['error']}"
-        )
-    return found
+    Photos are covered where each looked and, as much, elsewhere: how far do suggestions and score change?
+    """
+    options.begin(reports=True)
+    from calm.eval.attention import eval_attention
+
+    report(eval_attention(options.load(), photos, limit=options.limit, seed=options.seed), options.format)

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from calm.cli.options import Quiet, Verbose
-from calm.cli.running import SOME_FAILED, Talk, leave
+from calm.cli.commands import Commands
+from calm.cli.options import Quiet, Verbose, scale_option
+from calm.cli.running import SOME_FAILED, Talk, leave, progress_bar
 
 if TYPE_CHECKING:
     from calm.data.audit import Audit
 
-app = typer.Typer(
-    help="Data sets: list them, check a copy, look at it.",
+app = Commands(
+    "Data sets: list them, check a copy, look at it.",
     epilog="Exit status of check: 0 all is well, 1 something is wrong with the files, 2 wrong usage or not there.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set; see: calm data list.")]
-Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Where its files are.", show_default=False)]
-ReportFormat = Annotated[
-    Literal["table", "json"], typer.Option("--format", help="How it is written to standard output.")
-]
+Root = Annotated[Path, typer.Option(metavar="DIR", help="Where its files are.")]
+ReportFormat = Annotated[Literal["table", "json"], typer.Option(help="How it is written to standard output.")]
 Scale = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        "--scale",
-        metavar="LOW HIGH",
-        help="Lowest and highest score there could be, for folder and webdataset.",
-        show_default=False,
-    ),
+    tuple[float, float] | None, scale_option("Lowest and highest score there could be, for folder and webdataset.")
 ]
 NAMED = 5
 """Paths of each kind of trouble that a table names; JSON has them all."""
@@ -49,21 +37,21 @@ def list_(format: ReportFormat = "table") -> None:
 
     What each is, how many photos its publisher counts, and under which terms.
     """
-    from calm.data.audit import about
+    from calm.data.audit import describe
     from calm.data.record import datasets
 
-    sets = [about(name) for name in datasets()]
+    sets = [describe(each) for each in datasets().values()]
     if format == "json":
-        typer.echo(json.dumps([vars(each) for each in sets], ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(sets, ensure_ascii=False, indent=1))
         return
     for each in sets:
-        typer.echo(each.name)
-        counts = ", ".join(f"{count:,} {split}" for split, count in each.published.items())
+        typer.echo(each["name"])
+        counts = ", ".join(f"{count:,} {split}" for split, count in each["published"].items())
         for label, text in (
-            ("what", each.what),
+            ("what", each["what"]),
             ("photos", counts),
-            ("terms", each.licence),
-            ("from", each.source),
+            ("terms", each["licence"]),
+            ("from", each["source"]),
         ):
             if text:
                 typer.echo(f"  {label:<8}{text}")
@@ -94,7 +82,7 @@ def check(
     from calm.data.audit import audit, open_set
 
     each = open_set(name, scale)
-    with _progress(talk) as advance:
+    with progress_bar(not talk.quiet) as advance:
         found = audit(each, root, near=near, headers=headers, advance=advance)
     if format == "json":
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
@@ -108,15 +96,10 @@ def check(
 def show(
     name: Name,
     root: Root,
-    output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="The sheet, .jpg or .png.", show_default=False)
-    ],
-    count: Annotated[int, typer.Option("--count", min=1, max=600, help="How many photos.")] = 24,
-    seed: Annotated[int, typer.Option("--seed", help="Which are drawn; the same seed, the same photos.")] = 0,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="Only of this part.", show_default=False),
-    ] = None,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, .jpg or .png.")],
+    count: Annotated[int, typer.Option(min=1, max=600, help="How many photos.")] = 24,
+    seed: Annotated[int, typer.Option(help="Which are drawn; the same seed, the same photos.")] = 0,
+    split: Annotated[Literal["train", "validation", "test"] | None, typer.Option(help="Only of this part.")] = None,
     scale: Scale = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a sheet that exists.")] = False,
     verbose: Verbose = 0,
@@ -128,7 +111,7 @@ def show(
     """
     talk = Talk(verbose, quiet)
     talk.begin()
-    from calm.output import check_target
+    from calm.inference.output import check_target
 
     check_target(output, (".jpg", ".jpeg", ".png"), overwrite=overwrite)
     from calm.data.audit import open_set
@@ -144,16 +127,16 @@ def _lines(found: Audit) -> Iterator[tuple[str, str]]:
     from calm.data.audit import near_rule
 
     about = found.about
-    yield about.name, about.what
+    yield about["name"], about["what"]
     yield "root", found.root
-    yield "from", about.source
-    yield "terms", about.licence
-    for split in dict.fromkeys([*found.counts, *about.published]):
-        published = about.published.get(split)
-        told = "" if published is None else f" of {published:,} published"
-        yield f"photos, {split}", f"{found.counts.get(split, 0):,}{told}"
-    if about.remark:
-        yield "remark", about.remark
+    yield "from", about["source"]
+    yield "terms", about["licence"]
+    for split in dict.fromkeys([*found.counts, *about["published"]]):
+        published = about["published"].get(split)
+        beside = "" if published is None else f" of {published:,} published"
+        yield f"photos, {split}", f"{found.counts.get(split, 0):,}{beside}"
+    if about["remark"]:
+        yield "remark", about["remark"]
     if found.scores:
         each = found.scores
         yield (
@@ -186,18 +169,3 @@ def _listed(label: str, number: int, examples: list[str]) -> Iterator[tuple[str,
         yield "", example
     if number > NAMED:
         yield "", "…"
-
-
-@contextmanager
-def _progress(talk: Talk) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, where that is a terminal."""
-    if talk.quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns: tuple[Any, ...] = TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(line, completed=done, total=total)

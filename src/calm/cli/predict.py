@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from calm.cli.options import (
-    DEFAULT_BATCH_SIZE,
-    DEFAULT_MODEL,
-    BatchSize,
-    Device,
-    Formatted,
-    Model,
-    NoStore,
-    Output,
-    Overwrite,
-    Paths,
-    Profile,
-    Quiet,
-    Verbose,
-)
-from calm.cli.running import Run, Talk, find, leave, open_model, open_profile
-from calm.output import Format, TaskName, check_choice, open_sink
+from calm.cli.options import CommentXmpOptions, EngineOptions, Paths, Profile, RowOptions, XmpOptions
+from calm.cli.running import Run, leave, open_profile
+from calm.errors import UsageError
+from calm.inference.output import TaskName
 from calm.types import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from calm.engine import Answer, Task
-    from calm.output import Sink
+    from calm.inference.engine import Answer
+    from calm.inference.output import Sink
+    from calm.inference.tasks import Task
 
 
-def score(
-    paths: Paths,
-    profile: Profile = None,
-    format: Formatted = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
-    no_store: NoStore = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
+def score(paths: Paths, profile: Profile = None, *, xmp: XmpOptions, where: EngineOptions, options: RowOptions) -> None:
     """Score photos on 1–10."""
-    from calm.engine import score_task
+    from calm.inference.tasks import ScoreTask
 
-    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
-    _run("score", score_task() if profile is None else open_profile(profile, model), paths, options)
+    task = ScoreTask() if profile is None else open_profile(profile, options.model)
+    _run("score", task, paths, options, xmp=xmp, where=where)
 
 
 def rank(
@@ -59,49 +34,50 @@ def rank(
     profile: Profile = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", min=1, metavar="N", help="Only the N best; failed photos are told all the same."),
+        typer.Option(min=1, metavar="N", help="Only the N best (of each group); failed photos are told as well."),
     ] = None,
-    format: Formatted = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
-    no_store: NoStore = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    by: Annotated[
+        Literal["all", "folder", "day", "series"] | None,
+        typer.Option(help="Rank within groups, or all together, and say what sets each photo above the next."),
+    ] = None,
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="Each better photo of the same scene costs a photo half a point.")
+    ] = False,
+    *,
+    xmp: XmpOptions,
+    options: RowOptions,
 ) -> None:
     """Score photos and list them best first."""
-    from calm.engine import score_task
+    from calm.inference.tasks import ScoreTask
 
-    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
-    task = score_task() if profile is None else open_profile(profile, model)
-    _run("rank", task, paths, options, arrange=lambda sink: sink.rank(top))
+    if by or diverse:
+        from calm.cli.groups import rank_groups
+
+        options.begin()
+        options.check()
+        if xmp.write_xmp:
+            raise UsageError("expected --write-xmp without --by and --diverse, found both; leave one of them away")
+        taste = open_profile(profile, options.model) if profile else None
+        leave(rank_groups(paths, by or "all", taste, top, diverse=diverse, options=options))
+
+    task = ScoreTask() if profile is None else open_profile(profile, options.model)
+    _run("rank", task, paths, options, arrange=lambda sink: sink.rank(top), xmp=xmp)
 
 
 def comment(
     paths: Paths,
     aspect: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--aspect", metavar="ASPECT", help="Comment on this aspect only; may be repeated.", show_default=False
-        ),
+        list[str] | None, typer.Option(metavar="ASPECT", help="Comment on this aspect only; may be repeated.")
     ] = None,
-    format: Formatted = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
-    no_store: NoStore = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    *,
+    xmp: CommentXmpOptions,
+    where: EngineOptions,
+    options: RowOptions,
 ) -> None:
     """Say in two to four sentences how photos work, and score them."""
-    from calm.engine import comment_task
+    from calm.inference.tasks import CommentTask
 
-    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
-    _run("comment", comment_task(aspect), paths, options)
+    _run("comment", CommentTask(tuple(aspect) if aspect else None), paths, options, xmp=xmp, where=where)
 
 
 def suggest(
@@ -109,81 +85,82 @@ def suggest(
     apply: Annotated[
         Path | None,
         typer.Option(
-            "--apply",
             metavar="DIR",
-            help="Try each suggestion: save a changed copy and a before-after picture into DIR, and score the copy. "
+            help="Try the suggestions, best first, and save the photo with those that help into DIR, at full size. "
             "Originals are not touched, nothing is overwritten.",
-            show_default=False,
         ),
     ] = None,
     least: Annotated[
         float | None,
         typer.Option(
-            "--least",
             min=0,
             max=1,
             help="Confidence from which to suggest; lower to be told of slighter doubts too.  "
             "[default: the model's threshold]",
-            show_default=False,
         ),
     ] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Suggestions for a photo, at most.")] = MOST,
-    format: Formatted = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    batch_size: BatchSize = DEFAULT_BATCH_SIZE,
-    no_store: NoStore = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    most: Annotated[int, typer.Option(min=1, help="Suggestions for a photo, at most.")] = MOST,
+    *,
+    where: EngineOptions,
+    options: RowOptions,
 ) -> None:
     """Say what to change in photos, best first, and score them."""
-    from calm.engine import suggest_task
+    from calm.inference.tasks import SuggestTask
 
-    options = _Options(format, output, overwrite, model, device, batch_size, no_store, Talk(verbose, quiet))
-    _run("suggest", suggest_task(least, most), paths, options, apply)
-
-
-@dataclass(frozen=True)
-class _Options:
-    """The options that every task has."""
-
-    format: Format | None
-    output: Path | None
-    overwrite: bool
-    model: str
-    device: str | None
-    batch_size: int
-    no_store: bool
-    talk: Talk
+    _run("suggest", SuggestTask(least, most), paths, options, apply, where=where)
 
 
 def _run(
     name: TaskName,
     task: Task,
     paths: list[str],
-    options: _Options,
+    options: RowOptions,
     apply: Path | None = None,
     arrange: Callable[[Sink], Sink] = lambda sink: sink,
+    xmp: XmpOptions | None = None,
+    where: EngineOptions | None = None,
 ) -> None:
-    from calm.engine import Engine
-    from calm.trial import check_folder, try_suggestions
+    from calm.cli import beside
+    from calm.inference.engine import Engine
+    from calm.inference.tasks import SuggestTask
+    from calm.library.exif import COLUMNS as EXIF_COLUMNS
 
     # What can be wrong with the call comes before what takes long.
-    options.talk.begin()
-    check_choice(options.format, options.output, overwrite=options.overwrite)
-    photos, total = find(paths)
+    options.begin()
+    if where is not None:
+        written = xmp is not None and xmp.write_xmp
+        local = {"--apply": apply, "--exif": options.exif, "--write-xmp": written, "--report": options.report}
+        where.check(options, local | {"--format": options.format})
+        if where.engine == "ray":
+            from calm.cli.cluster import run_on_ray
+
+            leave(run_on_ray(name, task, paths, options, where))
+    options.check()
+    if xmp is not None:
+        xmp.check()
+    found = options.find(paths)
     if apply is not None:
-        check_folder(apply)
-    model = open_model(options.model, options.device, options.talk, stored=not options.no_store)
-    engine = Engine(model, options.batch_size)
+        from calm.library import rendering  # needs much that a score does not
 
-    def tried(answer: Answer) -> dict[str, object]:
-        assert apply is not None
-        return {"applied": [asdict(trial) for trial in try_suggestions(answer, engine, apply)]}
+        rendering.check_folder(apply)
+    model = options.open(stored=not options.no_store)
 
-    more = ("applied",) if apply else ()
-    sink = open_sink(name, options.format, options.output, overwrite=options.overwrite, more=more)
-    run = Run(engine, task, arrange(sink), options.talk, total=total, finish=tried if apply else None)
-    leave(run(photos))
+    def more(answer: Answer) -> dict[str, object]:
+        files = found.files.get(answer.path, (answer.path,))
+        columns: dict[str, object] = {}
+        if apply is not None:
+            assert isinstance(task, SuggestTask)
+            columns |= rendering.improve(answer, engine, task, apply)
+        if options.exif:
+            columns |= beside.exif(answer.path, files)
+        if xmp is not None and xmp.write_xmp:
+            columns |= beside.write_marks(beside.marks_of(answer, xmp, engine.model.name), files, xmp)[0]
+        return columns
+
+    names: list[str] = ["files"] if found.files else []
+    names += rendering.COLUMNS if apply else ()
+    names += EXIF_COLUMNS if options.exif else ()
+    names += beside.XMP_COLUMNS if xmp is not None and xmp.write_xmp else ()
+    sink = options.sink(name, names, paths, model)
+    with Engine(model, options.batch_size, develop=options.develop) as engine:
+        leave(Run(engine, task, arrange(sink), options.talk, found, finish=more)())

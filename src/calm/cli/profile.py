@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calm.cli.options import DEFAULT_MODEL, Device, Model, Paths, Quiet, Verbose
-from calm.cli.running import Talk, find, open_model, open_prior
+from calm.cli.commands import Commands
+from calm.cli.options import DEFAULT_MODEL, Model, ModelOptions, Paths, scale_option
+from calm.cli.running import find, open_prior
 
 if TYPE_CHECKING:
     from calm.personal.profile import Profile
     from calm.personal.traits import Leaning
 
-app = typer.Typer(
-    help="Learn what a person likes, for: calm score --profile NAME.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = Commands("Learn what a person likes, for: calm score --profile NAME.")
 
+STARS = (1.0, 5.0)
+"""Scale of ratings in XMP."""
 SIDES = 5
 """Traits that are shown as liked, and as disliked, at most."""
 BLOCK = 0.05
@@ -28,7 +27,7 @@ BLOCK = 0.05
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 Ratings = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         metavar="RATINGS",
         help="CSV: first column file, second the rating (stars, or 1 and 0 for likes); or columns better,worse.",
@@ -36,50 +35,43 @@ Ratings = Annotated[
         dir_okay=False,
     ),
 ]
-Images = Annotated[
-    Path, typer.Option("--images", metavar="DIR", help="The photos that were rated.", exists=True, file_okay=False)
-]
-Scale = Annotated[
-    tuple[float, float] | None,
+ReadXmp = Annotated[
+    bool,
     typer.Option(
-        "--scale",
-        metavar="LOW HIGH",
-        help="Lowest and highest rating there could be; guessed if not given.",
-        show_default=False,
+        "--read-xmp", help="In place of RATINGS: stars that the person gave in XMP sidecars, or within the photos."
     ),
 ]
+Images = Annotated[Path, typer.Option(metavar="DIR", help="The photos that were rated.", exists=True, file_okay=False)]
+Scale = Annotated[
+    tuple[float, float] | None, scale_option("Lowest and highest rating there could be; guessed if not given.")
+]
+
+
+@dataclass(frozen=True)
+class RatedOptions:
+    """Photos that a person rated, and where the ratings are."""
+
+    images: Images
+    ratings: Ratings = None
+    read_xmp: ReadXmp = False
 
 
 @app.command()
-def learn(
-    name: Name,
-    ratings: Ratings,
-    images: Images,
-    scale: Scale = None,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
+def learn(name: Name, *, source: RatedOptions, scale: Scale = None, options: ModelOptions) -> None:
     """Learn a profile from photos that a person rated.
 
     Ten are a beginning. The photos are only read; the profile holds none of them.
     """
-    _learn(name, ratings, images, scale, model, device, Talk(verbose, quiet))
+    _learn(name, source, scale, options)
 
 
 @app.command()
-def update(
-    name: Name,
-    ratings: Ratings,
-    images: Images,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Add rated photos to a profile; one that it knows counts with its new rating."""
-    _learn(name, ratings, images, None, model, device, Talk(verbose, quiet), update=True)
+def update(name: Name, *, source: RatedOptions, options: ModelOptions) -> None:
+    """Add rated photos to a profile; one that it knows counts with its new rating.
+
+    Without RATINGS: learn it anew for this model, from the ratings that it keeps.
+    """
+    _learn(name, source, None, options, update=True)
 
 
 @app.command("list")
@@ -98,14 +90,7 @@ def list_() -> None:
 def show(
     name: Name,
     picture: Annotated[
-        Path | None,
-        typer.Option(
-            "--picture",
-            metavar="FILE",
-            help="Also draw it: a new PNG, SVG or PDF.",
-            dir_okay=False,
-            show_default=False,
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Also draw it: a new PNG, SVG or PDF.", dir_okay=False)
     ] = None,
     model: Model = DEFAULT_MODEL,
 ) -> None:
@@ -139,28 +124,22 @@ def show(
 @app.command("next")
 def next_(
     paths: Paths,
-    name: Annotated[
-        str | None,
-        typer.Option("--profile", metavar="NAME", help="Somebody new, if not given.", show_default=False),
-    ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="So many photos at most.")] = 10,
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    name: Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Somebody new, if not given.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="So many photos at most.")] = 10,
+    *,
+    options: ModelOptions,
 ) -> None:
     """Name the photos that it tells most to rate next, one path a line."""
     from calm.personal.store import Store
 
-    talk = Talk(verbose, quiet)
     profile = Store().load(name) if name else None
-    photos, _ = find(paths)
-    predictor = _open(model, device, talk)
-    from calm.profiles import rate_next
+    photos = find(paths, options.talk).paths
+    predictor = options.open()
+    from calm.personal.tasks import rate_next
 
-    chosen, failed = rate_next(predictor, open_prior(model), list(photos), count, profile)
+    chosen, failed = rate_next(predictor, open_prior(options.model), list(photos), count, profile)
     for row in failed:
-        talk.say(f"left out {row['path']}: {row['error']}")
+        options.talk.say(f"left out {row['path']}: {row['error']}")
     for path in chosen:
         typer.echo(path)
 
@@ -188,9 +167,7 @@ def import_(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="What calm profile export wrote.", exists=True, dir_okay=False)
     ],
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Keep it under this name.")] = None,
 ) -> None:
     """Take in a profile that was exported."""
     from calm.personal.store import Store
@@ -204,32 +181,23 @@ def prior(
         Path, typer.Argument(metavar="RATINGS", help="CSV or Parquet: person, photo, rating.", exists=True)
     ],
     images: Images,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new safetensors file.", dir_okay=False)],
-    model: Model = DEFAULT_MODEL,
-    device: Device = None,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A new safetensors file.", dir_okay=False)],
+    *,
+    options: ModelOptions,
 ) -> None:
     """Learn from many people what is known of any person's taste beforehand.
 
     Profiles of a model begin from the file tastes.safetensors in its folder, which this makes.
     """
     _new(output)
-    predictor = _open(model, device, Talk(verbose, quiet))
+    predictor = options.open()
     from calm.eval.piaa import learn_prior
 
     learn_prior(predictor, images, ratings).save(output)
 
 
 def _learn(
-    name: str,
-    ratings: Path,
-    images: Path,
-    scale: tuple[float, float] | None,
-    model: str,
-    device: str | None,
-    talk: Talk,
-    update: bool = False,
+    name: str, source: RatedOptions, scale: tuple[float, float] | None, options: ModelOptions, update: bool = False
 ) -> None:
     """Learn a profile, or add to one."""
     from calm.errors import UsageError
@@ -237,16 +205,30 @@ def _learn(
     from calm.personal.store import Store
 
     check_name(name)
+    images, ratings, read_xmp = source.images, source.ratings, source.read_xmp
+    if (ratings is None) != read_xmp and not (update and ratings is None):
+        raise UsageError("expected either RATINGS or --read-xmp, found both or neither; give one")
     store = Store()
     before = store.load(name) if update else None
     if not update and name in store.names():
         raise UsageError(f"expected a new name, found a profile {name!r}; use: calm profile update, or remove it")
-    predictor = _open(model, device, talk)
-    from calm.profiles import learn_profile
+    predictor, known = options.open(), open_prior(options.model)
+    from calm.personal.tasks import learn_again, learn_from, read_rated
 
-    profile, failed = learn_profile(predictor, open_prior(model), name, images, ratings, scale, before)
+    if before is not None and ratings is None and not read_xmp:
+        profile, failed = learn_again(predictor, known, before, images)
+    elif ratings is not None:
+        given, pairs, missing = read_rated(ratings, images)
+        profile, failed = learn_from(predictor, known, name, given, pairs, scale, before, missing)
+    else:
+        from calm.library.sidecars import rated
+
+        low, high = scale or (before.scale if before and len(before.ratings) else STARS)
+        stars, damaged = rated(str(images))
+        given = {path: low + (value - 1) / 4 * (high - low) for path, value in stars.items()}
+        profile, failed = learn_from(predictor, known, name, given, (), (low, high), before, damaged)
     for row in failed:
-        talk.say(f"left out {row['path']}: {row['error']}")
+        options.talk.say(f"left out {row['path']}: {row['error']}")
     store.save(profile)
     typer.echo(_line(profile))
     typer.echo(verdict(profile))
@@ -260,7 +242,7 @@ def _draw(name: str, leanings: list[Leaning], path: Path) -> None:
             f"expected traits that move the scores of profile {name}, found none to draw; rate more photos, or use a "
             "model whose tastes.safetensors knows traits (calm profile prior)"
         )
-    from calm.personal.picture import draw_leanings
+    from calm.personal.traits import draw_leanings
 
     draw_leanings(f"What {name} likes and dislikes", leanings, path)
 
@@ -277,12 +259,14 @@ def _new(path: Path, *suffixes: str) -> None:
 
 def verdict(profile: Profile) -> str:
     """How far a profile may be trusted, in words."""
-    told = profile.trust
-    if told is None:
+    trust = profile.trust
+    if trust is None:
         return "Too few ratings, or all alike: nothing can be said of how well it predicts others. Rate more photos."
-    kind, name = ("ratings", "SRCC") if told.measure == "srcc" else ("preferences", "share that is right")
-    figures = f"{name} {told.personal:.2f} ({told.low:.2f} to {told.high:.2f}), the general score {told.generic:.2f}"
-    if told.helps:
+    kind, name = ("ratings", "SRCC") if trust.measure == "srcc" else ("preferences", "share that is right")
+    figures = (
+        f"{name} {trust.personal:.2f} ({trust.low:.2f} to {trust.high:.2f}), the general score {trust.generic:.2f}"
+    )
+    if trust.helps:
         return f"It predicts {kind} left out better than the general score does: {figures}."
     return f"It is not yet surely better than the general score: {figures}. Rate more photos."
 
@@ -291,10 +275,5 @@ def _line(profile: Profile) -> str:
     low, high = profile.scale
     rated = f"{len(profile.ratings)} photos rated on {low:g}–{high:g}" if len(profile.ratings) else ""
     pairs = f"{len(profile.pairs)} pairs" if profile.pairs else ""
-    told = ", ".join(part for part in (rated, pairs) if part)
-    return f"{profile.name}  {told}, {profile.model} {profile.model_sha256[:12]}"
-
-
-def _open(model: str, device: str | None, talk: Talk):  # noqa: ANN202 - as in calm eval
-    talk.begin()
-    return open_model(model, device, talk)
+    basis = ", ".join(part for part in (rated, pairs) if part)
+    return f"{profile.name}  {basis}, {profile.model} {profile.model_sha256[:12]}"

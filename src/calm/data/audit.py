@@ -1,12 +1,8 @@
 """What is there of a data set, and what is wrong with it: counts, photos, scores, duplicates across its splits."""
 
-from __future__ import annotations
-
-import inspect
 import os
-import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +16,7 @@ from calm.data.datasets.webdataset import WebDataset
 from calm.data.hashes import hash_files
 from calm.data.images import FORMATS, load_photo
 from calm.data.likeness import COSINE, DIFFERENCE, alike, perceptual_hashes
-from calm.data.record import DataSet, Record, dataset, datasets
+from calm.data.record import SPLITS, DataSet, Record, dataset
 from calm.data.tables import Presence
 from calm.errors import DataError, PhotoError, UsageError
 
@@ -34,22 +30,11 @@ NO_SPLIT = "none"
 
 
 @dataclass(frozen=True)
-class About:
-    """A data set as its publisher describes it."""
-
-    name: str
-    what: str
-    source: str
-    licence: str
-    published: dict[str, int]
-    remark: str
-
-
-@dataclass(frozen=True)
 class Audit:
     """What was found.
 
     Attributes:
+        about: of :func:`describe`.
         counts: photos that are there by split (``none`` for those without one), and ``all``.
         score_map: how published scores become 1–10; "" for a set without scores.
         scores: how many photos have one, and lowest, mean and highest of them, 1–10; None without scores.
@@ -62,7 +47,7 @@ class Audit:
         problems: what is wrong, a line each; empty when all is well.
     """
 
-    about: About
+    about: dict[str, Any]
     root: str
     counts: dict[str, int]
     score_map: str = ""
@@ -91,27 +76,22 @@ class Finding:
     hashes: tuple[int, int] | None = None
 
 
-def about(name: str) -> About:
-    """The description of the data set of that name. Raises :class:`UsageError` for an unknown one."""
-    return describe(dataset(name))
-
-
-def describe(each: DataSet) -> About:
-    """The description of a data set."""
-    said = each.summary or (inspect.getdoc(type(each)) or "").split("\n")[0].rstrip(".")
-    return About(each.name, said, each.source, each.licence, dict(each.published), each.remark)
+def describe(each: DataSet) -> dict[str, Any]:
+    """``name what source licence published remark``: a data set as its publisher describes it."""
+    about = {"name": each.name, "what": each.summary, "source": each.source, "licence": each.licence}
+    return about | {"published": dict(each.published), "remark": each.remark}
 
 
 def open_set(name: str, scale: tuple[float, float] | None = None) -> DataSet:
     """The data set of that name, its scores on ``scale``. Raises :class:`UsageError` where its scale is published."""
+    found = dataset(name)
     if scale is None:
-        return dataset(name)
-    kind = datasets().get(name) or type(dataset(name))
-    if kind not in (Folder, WebDataset):
+        return found
+    if not isinstance(found, Folder | WebDataset):
         raise UsageError(f"expected --scale for folder or webdataset alone, found it for {name}; leave it out")
     if not scale[0] < scale[1]:
         raise UsageError(f"expected a scale from low to high, found {scale[0]:g} {scale[1]:g}; turn it round")
-    return Folder(scale=scale) if kind is Folder else WebDataset(scale)
+    return type(found)(scale=scale)
 
 
 def audit(
@@ -159,13 +139,7 @@ def audit(
         _counts(records),
         score_map(each),
         _scores(records),
-        {
-            kind: sum(1 for record in records if of(record))
-            for kind, of in (
-                ("captions", lambda record: record.captions),
-                ("comments", lambda record: record.comments),
-            )
-        },
+        {kind: sum(bool(getattr(record, kind)) for record in records) for kind in ("captions", "comments")},
         len(missing),
         missing[:EXAMPLES],
         [
@@ -205,28 +179,15 @@ def _examine(each: DataSet, records: Sequence[Record], near: bool, headers: bool
     def look(record: Record) -> Finding:
         if headers:
             return _header(record.path) if _are_files(each) else Finding()
-        if _are_files(each):
-            return _decode(record.path, near)
         try:
-            data = each.photo_bytes(record)
-        except DataError as error:
+            photo = load_photo(record.path, reference=REFERENCE, data=each.photo_bytes(record))
+        except (DataError, PhotoError) as error:
             return Finding(str(error))
-        with tempfile.NamedTemporaryFile() as scratch:
-            scratch.write(data)
-            scratch.flush()
-            return _decode(scratch.name, near)
+        return Finding(None, photo.sha256, perceptual_hashes(photo.pixels) if near else None)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for begin in range(0, len(records), BATCH):
             yield from pool.map(look, records[begin : begin + BATCH])
-
-
-def _decode(path: str, near: bool) -> Finding:
-    try:
-        photo = load_photo(path, reference=REFERENCE)
-    except PhotoError as error:
-        return Finding(str(error))
-    return Finding(None, photo.sha256, perceptual_hashes(photo.pixels) if near else None)
 
 
 def _header(path: str) -> Finding:
@@ -275,11 +236,9 @@ def _near(records: Sequence[Record], findings: Sequence[Finding]) -> list[list[s
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:
-    return {"all": len(records), **_in_order(Counter(record.split or NO_SPLIT for record in records))}
-
-
-def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: counts[name] for name in ("train", "validation", "test", NO_SPLIT) if counts.get(name)}
+    """Photos in all, and by split in the usual order."""
+    counts = Counter(record.split or NO_SPLIT for record in records)
+    return {"all": len(records)} | {split: counts[split] for split in (*SPLITS, NO_SPLIT) if counts[split]}
 
 
 def _scores(records: Sequence[Record]) -> dict[str, float] | None:
@@ -295,7 +254,7 @@ def _problems(each: DataSet, found: Audit, listed: int) -> list[str]:
     if found.missing > each.tolerated * listed:
         lines.append(f"{found.missing} of {listed} photos are missing; get them from {each.source} ({each.licence})")
     if not each.tolerated:
-        for split, published in found.about.published.items():
+        for split, published in found.about["published"].items():
             have = found.counts.get(split, 0) + (found.missing if split == "all" else 0)
             if have != published:
                 lines.append(f"{have} photos of {split}, {published} as published")

@@ -3,21 +3,43 @@
 A file's hash is kept under its path, size and time of change (nanoseconds), so that a changed file is read again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from calm.errors import DataError
-from calm.model.weights import cache_dir, file_sha256
 
+SOURCE = Path(__file__).parents[1]
+"""This package's source."""
 THREADS = 4
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes as 64 hex digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def source_sha256(counts: Callable[[str], bool]) -> str:
+    """One SHA-256 over code and tables of this package: those files whose path within it (``edits/tilt.py``) counts."""
+    digest = hashlib.sha256()
+    for path in sorted([*SOURCE.rglob("*.py"), *SOURCE.rglob("*.yaml")]):
+        name = path.relative_to(SOURCE).as_posix()
+        if counts(name):
+            digest.update(json.dumps([name, file_sha256(path)]).encode())
+    return digest.hexdigest()
+
+
+def cache_dir() -> Path:
+    """Folder of what can be made again: ``$CALM_CACHE``, else ``$XDG_CACHE_HOME/calm``, else ``~/.cache/calm``."""
+    if "CALM_CACHE" in os.environ:
+        return Path(os.environ["CALM_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "calm"
 
 
 def hash_files(paths: Sequence[str | Path], *, label: str) -> dict[str, str]:

@@ -6,10 +6,9 @@ median (C. Zauner, 2010). Two photos are alike when the first differ in at most 
 in at most :data:`COSINE`: scaled and recompressed copies do, crops and mirror images do not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 
 DIFFERENCE = 3
@@ -26,8 +25,6 @@ _POWERS = np.uint64(1) << np.arange(64, dtype=np.uint64)
 
 def perceptual_hashes(pixels: np.ndarray) -> tuple[int, int]:
     """Difference hash and cosine hash of a photo, (H, W, 3) uint8 sRGB; 64 bits each."""
-    import cv2
-
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     low = cv2.dct(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32))[:8, :8]

@@ -5,10 +5,11 @@ and as the ground on which comments stand. Detail, noise and compression are rea
 reference size (long edge 1024).
 """
 
-from __future__ import annotations
+from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _LONG_EDGE = 1024
@@ -243,80 +244,10 @@ def _log(value: float) -> float:
 MEASURE_NAMES: tuple[str, ...] = tuple(measurements(np.zeros((32, 48, 3), np.uint8)))
 """Names of the cues of pixels, in the order of :func:`measurements`."""
 
-CENTRE_SPREAD: dict[str, tuple[float, float]] = {
-    "luma_mean": (118.4, 28.64),
-    "luma_spread": (57.89, 15.48),
-    "luma_1": (16.5, 15),
-    "luma_5": (29, 23.24),
-    "luma_25": (67.5, 34.66),
-    "luma_50": (114, 39.08),
-    "luma_75": (166, 38.08),
-    "luma_95": (215, 30.58),
-    "luma_99": (237, 21.58),
-    "clipped_dark": (0.0006927, 0.01218),
-    "clipped_bright": (0.00119, 0.01666),
-    "luma_range": (215.5, 30.04),
-    "chroma_mean": (14.17, 9.595),
-    "chroma_spread": (10.07, 6.165),
-    "chroma_25": (4.974, 4.944),
-    "chroma_75": (19.01, 15.4),
-    "chroma_95": (33.57, 19.75),
-    "hue_concentration": (0.7463, 0.2924),
-    "neutral_share": (0.3027, 0.2695),
-    "a_dark": (1.571, 5.41),
-    "b_dark": (4.752, 8.095),
-    "a_middle": (1.615, 6.418),
-    "b_middle": (7.989, 10.9),
-    "a_bright": (0.03422, 3.849),
-    "b_bright": (4.348, 9.623),
-    "a_neutral": (0.08911, 1.43),
-    "b_neutral": (0.7217, 2.996),
-    "a_top": (-0.1912, 1.961),
-    "b_top": (1.459, 6.187),
-    "sharp_0": (6.795, 1.093),
-    "sharp_best": (8.043, 1.079),
-    "sharp_median": (6.034, 1.405),
-    "sharp_1": (6.149, 0.7779),
-    "sharp_2": (6.329, 0.6601),
-    "sharp_fall": (0.4149, 0.8131),
-    "gradient": (9.292, 0.7411),
-    "anisotropy": (0.1581, 0.1284),
-    "second_anisotropy": (0.5198, 0.1251),
-    "noise_flat": (0.3469, 0.3834),
-    "noise_luma": (0.6553, 0.7881),
-    "noise_middle": (1.259, 1.447),
-    "noise_chroma": (0.2533, 0.2151),
-    "block_rows": (0.108, 0.1319),
-    "block_columns": (0.113, 0.139),
-    "block_both": (0.0827, 0.1051),
-    "flat_blocks": (0.04249, 0.09042),
-    "falloff_corner": (0.08938, 1.71),
-    "falloff_ring": (0.09578, 1.163),
-    "falloff_slope": (0.1289, 2.651),
-    "falloff_fit": (0.01461, 0.3415),
-    "falloff_brightest": (1.38, 1.585),
-    "line_vertical": (-0.01028, 0.8056),
-    "line_vertical_peak": (0.5, 4.5),
-    "line_vertical_share": (0.1925, 0.1225),
-    "line_vertical_order": (0.06805, 0.02757),
-    "line_horizontal": (-0.03453, 0.9999),
-    "line_horizontal_peak": (0.5, 5.5),
-    "line_horizontal_share": (0.1938, 0.1019),
-    "line_horizontal_order": (0.06952, 0.02314),
-    "log_aspect": (0, 0.3131),
-    "log_size": (-0.7169, 0.6226),
-    "segment_vertical_peak": (0, 6),
-    "segment_vertical_median": (-0.1862, 3.429),
-    "segment_vertical_order": (0.2554, 0.109),
-    "segment_vertical_length": (3.904, 1.012),
-    "segment_horizontal_peak": (0.5, 5.52),
-    "segment_horizontal_median": (0.182, 3.614),
-    "segment_horizontal_order": (0.3162, 0.1443),
-    "segment_horizontal_length": (3.246, 0.8899),
-    "segment_peak": (0, 5.25),
-    "segment_level": (0.6693, 0.3825),
-}
-"""Median and half the 16–84 % range of each cue over 350 to 5,000 photos of the training sets."""
+CENTRE_SPREAD: dict[str, tuple[float, float]] = yaml.safe_load(
+    (Path(__file__).parent / "measure.yaml").read_text(encoding="utf-8")
+)
+"""Median, and half the 16–84 % range, of each measurement by name."""
 
 _CENTRE, _SPREAD = (
     np.array(column, np.float32) for column in zip(*(CENTRE_SPREAD[n] for n in MEASURE_NAMES), strict=True)

@@ -4,13 +4,11 @@ The columns are known by their names (``user``, ``person`` or ``rater``; ``file`
 ``rating`` or ``score``), or, where the header says nothing of the kind or there is none, by their order.
 """
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 
-from calm.data.datasets.folder import finite, locate
-from calm.data.record import Rating, to_ten
+from calm.data.datasets.folder import finite, locate, read_cells
+from calm.data.record import UserRating, to_ten
 from calm.errors import DataError
 
 NAMES = {
@@ -22,7 +20,7 @@ NAMES = {
 
 def read_ratings(
     path: str | Path, images: str | Path, scale: tuple[float, float] | None = None
-) -> tuple[list[Rating], list[str]]:
+) -> tuple[list[UserRating], list[str]]:
     """Ratings on 1–10 with the files of their photos, and the names of photos that are not there.
 
     Args:
@@ -50,7 +48,7 @@ def read_ratings(
             f"the folder that the names are relative to"
         )
     found = [
-        Rating(person, str(located[name]), to_ten(value, low, high))
+        UserRating(person, str(located[name]), to_ten(value, low, high))
         for (person, name, _), value in zip(rows, values, strict=True)
         if located[name] is not None
     ]
@@ -89,13 +87,7 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]] | None:
 def _table(path: str | Path) -> list[list]:
     """The rows of a table, the first one its header where it has one."""
     try:
-        if Path(path).suffix.lower() == ".parquet":
-            import pyarrow.parquet
-
-            table = pyarrow.parquet.read_table(path)
-            return [table.column_names, *(list(row.values()) for row in table.to_pylist())]
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            return [row for row in csv.reader(stream) if row]
+        return read_cells(path)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise DataError(f"expected a CSV or Parquet table of ratings at {path}, found: {error}") from error
 

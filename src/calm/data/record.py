@@ -1,12 +1,10 @@
 """One photo with whatever people said about it, and the data sets that yield such records.
 
 A data set is one file in ``calm/data/datasets``: a class derived from :class:`DataSet` with a ``name``. Nothing else
-has to be changed for it to be found: :func:`datasets` looks into every module of that folder.
+has to be changed for it to be found: :func:`datasets` looks into every module of that folder. A set that is nothing but
+folders of photos is a row of ``photos.yaml`` there.
 """
 
-from __future__ import annotations
-
-import csv
 import difflib
 import functools
 import importlib
@@ -17,7 +15,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
+
+import yaml
 
 from calm.errors import DataError, UsageError
 
@@ -25,7 +25,7 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 
 PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".bmp"}
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".hif", ".avif", ".bmp"}
 )
 """What a folder is searched for. A file's content, not its ending, decides how it is decoded."""
 
@@ -66,7 +66,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Rating:
+class UserRating:
     """One person's rating of one photo, ``score`` on 1–10."""
 
     person: str
@@ -74,8 +74,17 @@ class Rating:
     score: float
 
 
+@functools.cache
+def _facts() -> dict[str, dict[str, Any]]:
+    """What ``sets.yaml`` says of each data set by name."""
+    path = Path(__file__).parent / "datasets" / "sets.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 class DataSet(ABC):
     """A data set: where it is published, under which terms, and how its files become records.
+
+    All but the name may stand in ``datasets/sets.yaml``.
 
     Attributes:
         name: unique short name, as in ``calm data`` and recipes.
@@ -88,28 +97,39 @@ class DataSet(ABC):
         published_scale: lowest and highest score there could be, as published; None without scores.
         remark: what has to be known about copies of it; "" for nothing.
         tolerated: share of the photos named by its tables, 0–1, that a copy may lack: 0 unless photos were withdrawn or
-            are not published with it. Above 0, counts are told but no fault when they differ from ``published``.
+            are not published with it. Above 0, counts are given but no fault when they differ from ``published``.
+        files: files and folders that have to stand below the root.
     """
 
-    name: ClassVar[str]
-    licence: ClassVar[str]
-    source: ClassVar[str]
-    held_out: ClassVar[bool] = False
-    summary: ClassVar[str] = ""
-    published: ClassVar[Mapping[str, int]] = {}
-    published_scale: ClassVar[tuple[float, float] | None] = None
-    remark: ClassVar[str] = ""
-    tolerated: ClassVar[float] = 0.0
+    name: str
+    licence: str
+    source: str
+    held_out: bool = False
+    summary: str = ""
+    published: Mapping[str, int] = {}
+    published_scale: tuple[float, float] | None = None
+    remark: str = ""
+    tolerated: float = 0.0
+    files: tuple[str, ...] = ()
 
-    @abstractmethod
+    def __init_subclass__(cls) -> None:
+        for key, value in _facts().get(vars(cls).get("name", ""), {}).items():
+            setattr(cls, key, tuple(value) if isinstance(value, list) else value)
+
     def check(self, root: str | Path) -> None:
         """Raise a one-line :class:`DataError` saying what ``root`` lacks and where the set is published."""
+        self.need(root, *self.files)
 
     @abstractmethod
+    def rows(self, root: Path) -> Iterable[Record]:
+        """A record for each photo of a checked copy, in a fixed order. Raises :class:`DataError`."""
+
     def records(self, root: str | Path, split: Split | None = None) -> list[Record]:
         """Records under ``root`` in a fixed order, of one split or of all. Raises :class:`DataError`."""
+        self.check(root)
+        return self.choose(self.rows(Path(root)), split)
 
-    def ratings(self, root: str | Path) -> list[Rating]:
+    def ratings(self, root: str | Path) -> list[UserRating]:
         """Ratings of single people. Raises :class:`DataError` where the set (or this copy of it) has none."""
         raise DataError(
             f"expected ratings of single people in {self.name} at {root}, found none: it publishes means only; "
@@ -131,10 +151,12 @@ class DataSet(ABC):
         """Raise :class:`DataError` in one line unless every file or folder ``relative`` to ``root`` exists."""
         missing = [name for name in relative if not (Path(root) / name).exists()]
         if missing:
-            raise DataError(
-                f"{self.name}: expected {', '.join(missing)} in {root}, found none; "
-                f"get the data set from {self.source} ({self.licence})"
-            )
+            raise self.lacking(", ".join(missing), root)
+
+    def lacking(self, what: str, place: str | Path, found: str = "none") -> DataError:
+        """The error for a copy in which something is missing."""
+        source = f"get the data set from {self.source} ({self.licence})"
+        return DataError(f"{self.name}: expected {what} in {place}, found {found}; {source}")
 
     def choose(self, records: Iterable[Record], split: Split | None) -> list[Record]:
         """The records of ``split``, or all for None; :class:`DataError` for a split that the set does not have."""
@@ -163,23 +185,6 @@ def photos_below(folder: str | Path, pattern: str = "**/*") -> list[Path]:
         for path in root.glob(pattern)
         if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
-
-
-def read_table(path: str | Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Rows of a CSV file with a header line, values as text; :class:`DataError` unless it has ``columns``."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            found = list(reader.fieldnames or [])
-            missing = [name for name in columns if name not in found]
-            if missing:
-                raise DataError(
-                    f"expected column {', '.join(missing)} in {path}, found "
-                    f"{', '.join(found[:12]) or 'an empty file'}; give the file as it was published"
-                )
-            return list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"expected a readable CSV table at {path}, found: {error}; check the file") from error
 
 
 def to_ten(score: float, low: float = 1.0, high: float = 5.0) -> float:
@@ -215,21 +220,19 @@ def disagreement(counts: Sequence[float], scores: Sequence[float]) -> dict[str, 
 
 
 @functools.cache
-def datasets() -> dict[str, type[DataSet]]:
-    """Every data set there is by name, found in the modules of ``calm.data.datasets``."""
+def datasets() -> dict[str, DataSet]:
+    """Every data set there is by name: classes and ``DATA_SETS`` of the modules of ``calm.data.datasets``."""
     package = importlib.import_module("calm.data.datasets")
-    found: dict[str, type[DataSet]] = {}
-    for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        for _, member in inspect.getmembers(module, inspect.isclass):
-            if member.__module__ != module.__name__ or not issubclass(member, DataSet) or inspect.isabstract(member):
-                continue
-            if "name" not in member.__dict__:
-                continue
+    found: dict[str, DataSet] = {}
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
+        kinds = [each for each in own if issubclass(each, DataSet) and "name" in vars(each)]
+        for member in [*(kind() for kind in kinds), *getattr(module, "DATA_SETS", ())]:
             if member.name in found:
                 raise UsageError(
-                    f"expected one data set named {member.name!r}, found it in {found[member.name].__module__} and in "
-                    f"{module.__name__}; rename one"
+                    f"expected one data set named {member.name!r}, found it in {type(found[member.name]).__module__} "
+                    f"and in {module.__name__}; rename one"
                 )
             found[member.name] = member
     return dict(sorted(found.items()))
@@ -242,4 +245,4 @@ def dataset(name: str) -> DataSet:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(f"expected the name of a data set, found {name!r}; {hint}There are: {', '.join(known)}")
-    return known[name]()
+    return known[name]

@@ -1,10 +1,6 @@
 """A contact sheet: some photos of a data set with what it says about each, to look at it before it is learnt from."""
 
-from __future__ import annotations
-
-import os
 import random
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,16 +53,12 @@ def contact_sheet(each: DataSet, records: Sequence[Record]) -> Image.Image:
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
     """Write the sheet as its ending says (JPEG or PNG); the file is complete or absent."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    scratch = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            sheet.save(stream, format="PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)
-        os.replace(scratch, path)
+        sheet.save(scratch, format="PNG" if path.suffix.lower() == ".png" else "JPEG", quality=90)
+        scratch.replace(path)
     finally:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
 
 
 def first_words(record: Record) -> str:
@@ -83,7 +75,8 @@ def _labels(record: Record) -> list[tuple[str, tuple[int, int, int]]]:
 
 def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, each: DataSet, record: Record, left: int, top: int) -> None:
     try:
-        photo = Image.fromarray(_pixels(each, record))
+        pixels = load_photo(record.path, reference=2 * BOX[0], data=each.photo_bytes(record)).pixels
+        photo = Image.fromarray(pixels)
     except (PhotoError, DataError):
         pen.rectangle((left, top, left + BOX[0] - 1, top + BOX[1] - 1), EMPTY)
         pen.text((left + 8, top + 8), "cannot be read", SOFT, ImageFont.load_default(12))
@@ -92,12 +85,3 @@ def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, each: DataSet, record: 
     size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
     place = left + (BOX[0] - size[0]) // 2, top + BOX[1] - size[1]
     sheet.paste(photo.resize(size, Image.Resampling.LANCZOS), place)
-
-
-def _pixels(each: DataSet, record: Record):  # noqa: ANN202 - (H, W, 3) uint8
-    if type(each).photo_bytes is DataSet.photo_bytes:
-        return load_photo(record.path, reference=2 * BOX[0]).pixels
-    with tempfile.NamedTemporaryFile() as scratch:
-        scratch.write(each.photo_bytes(record))
-        scratch.flush()
-        return load_photo(scratch.name, reference=2 * BOX[0]).pixels

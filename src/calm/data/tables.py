@@ -4,17 +4,14 @@ A reader derives from :class:`TableSet`, says which files it needs and yields a 
 of them a copy lacks, and what is said about it, is settled here.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os
 import zipfile
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from xml.etree import ElementTree
 
 from calm.data.record import DataSet, Record, Split
@@ -25,27 +22,35 @@ PROBED = 20
 
 
 class TableSet(DataSet):
-    """A set whose tables name its photos.
+    """A set whose tables name its photos; the paths of :meth:`rows` are relative to the folder of the photos.
 
     Attributes:
         needs: the files without which nothing can be read, each as the places where it may stand below the root; the
             first one is the publisher's.
         folders: where the photos may stand below the root; the first one is the publisher's.
+        splits: those that have a table each, and ``split_table`` the places where it may stand, ``{}`` for the split.
     """
 
-    needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    folders: ClassVar[tuple[str, ...]] = (".",)
-
-    @abstractmethod
-    def rows(self, root: Path) -> Iterable[Record]:
-        """A record for each photo that the tables name, ``path`` relative to the photos' folder, in a fixed order."""
+    needs: tuple[tuple[str, ...], ...] = ()
+    folders: tuple[str, ...] = (".",)
+    splits: tuple[Split, ...] = ()
+    split_table: tuple[str, ...] = ()
 
     def check(self, root: str | Path) -> None:
         """Raise a one-line :class:`DataError` saying what is missing and where the set is published."""
-        lacking = [places[0] for places in self.needs if not any((Path(root) / place).exists() for place in places)]
+        needs = (*self.needs, *map(self._places, self.splits))
+        lacking = [places[0] for places in needs if not any((Path(root) / place).exists() for place in places)]
         if not any((Path(root) / folder).is_dir() for folder in self.folders):
             lacking.append(self.folders[0])
         self.need(root, *lacking)
+
+    def tables(self, root: Path) -> Iterator[tuple[Split, Path]]:
+        """Each of :attr:`splits` with its table. Raises :class:`DataError` where there is none."""
+        for split in self.splits:
+            yield split, self.at(root, *self._places(split))
+
+    def _places(self, split: Split) -> tuple[str, ...]:
+        return tuple(place.format(split) for place in self.split_table)
 
     def at(self, root: Path, *places: str) -> Path:
         """The first of the places below ``root`` that exists. Raises :class:`DataError` when none does."""
@@ -60,7 +65,7 @@ class TableSet(DataSet):
         self.check(root)
         found = list(self.rows(Path(root)))
         if not found:
-            raise DataError(f"{self.name}: expected rows in the tables of {root}, found none; {self._from()}")
+            raise self.lacking("rows in the tables", root)
         base = self._folder(Path(root), found)
         return [replace(record, path=os.path.join(base, record.path)) for record in found]
 
@@ -72,9 +77,8 @@ class TableSet(DataSet):
         missing = len(everything) - len(found)
         if not found or missing > self.tolerated * len(everything):
             example = next(record.path for record in everything if not there(record.path))
-            raise DataError(
-                f"{self.name}: expected the {len(everything)} photos of its tables in {root}, found {missing} missing, "
-                f"such as {example}; {self._from()}"
+            raise self.lacking(
+                f"the {len(everything)} photos of its tables", root, f"{missing} missing, such as {example}"
             )
         return self.choose(found, split)
 
@@ -85,9 +89,6 @@ class TableSet(DataSet):
             if any((folder / record.path).is_file() for record in records[:PROBED]):
                 return str(folder)
         return str(there[0])
-
-    def _from(self) -> str:
-        return f"get the data set from {self.source} ({self.licence})"
 
 
 class Presence:
@@ -131,7 +132,7 @@ def read_words(table: Path, count: int = 1) -> Iterator[list[str]]:
         raise DataError(f"expected a readable table at {table}, found: {error}; check the file") from error
 
 
-def read_rows(table: Path, columns: Sequence[str], separator: str = ",") -> Iterator[dict[str, str]]:
+def read_rows(table: str | Path, columns: Sequence[str], separator: str = ",") -> Iterator[dict[str, str]]:
     """Rows below a header line, one at a time; names and values without surrounding blanks.
 
     Raises :class:`DataError` unless there are ``columns``, and for a row that is too short.

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+import yaml
 
 from calm.types import DIRECTIONS, UNITS, Suggestion
 
@@ -25,6 +29,8 @@ ORDERS: tuple[Order, ...] = ("geometry", "content", "light", "colour", "optics",
 
 REFERENCE = 1024
 """Long edge, pixels, to which lengths in pixels refer."""
+VISIBLE = 0.33
+"""Severity from which an edit is clearly visible."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,15 @@ class Applied:
     kind: str = ""
 
 
+Pixels: TypeAlias = np.ndarray
+"""A photo, (H, W, 3) float32, 0 … 1."""
+Map: TypeAlias = np.ndarray | None
+"""The main subject, (h, w) float32, 0 … 1, of any resolution; None where it is not known."""
+Random: TypeAlias = np.random.Generator
+Edited: TypeAlias = tuple[Pixels, Applied | None]
+"""An edited photo, and what was done to it."""
+
+
 @dataclass(frozen=True)
 class Phrases:
     """Sentences about an edit, with fields in braces that :mod:`calm.edits.words` fills.
@@ -56,12 +71,10 @@ class Phrases:
 
     Attributes:
         wrong: what is wrong, and how strongly.
-        against: this photo against the better one.
         advice: imperative sentences, each shared with no other attribute or direction.
     """
 
     wrong: tuple[str, ...]
-    against: tuple[str, ...]
     advice: tuple[str, ...]
 
 
@@ -73,8 +86,9 @@ class Edit(ABC):
         order: where in a chain of edits it belongs.
         native: True when it can be learnt only from photos that still have their native pixels.
         conflicts: attributes that it hides or is hidden by: never drawn together.
-        rare: directions that few photos lend themselves to; half of the lessons try them first.
-        phrases: its sentences by direction, and also by ``kind`` where the words tell kinds apart.
+        rare: directions that few photos lend themselves to; half of the synthetic edits try them first.
+        most: amount of the remedy at severity 1, by direction where they differ; None without a unit.
+        reach: rows on either side that a row of the rendered remedy depends on.
     """
 
     attribute: ClassVar[str]
@@ -82,7 +96,15 @@ class Edit(ABC):
     native: ClassVar[bool] = False
     conflicts: ClassVar[frozenset[str]] = frozenset()
     rare: ClassVar[tuple[str, ...]] = ()
-    phrases: ClassVar[Mapping[str, Phrases]]
+    most: ClassVar[float | Mapping[str, float] | None] = None
+    reach: ClassVar[int] = 0
+
+    @functools.cached_property
+    def phrases(self) -> Mapping[str, Phrases]:
+        """Its sentences by direction, and also by ``kind`` where the words tell kinds apart: a table in ``phrases``."""
+        table = Path(__file__).parent / "phrases" / f"{self.attribute}.yaml"
+        found = yaml.safe_load(table.read_text(encoding="utf-8"))
+        return {key: Phrases(tuple(each["wrong"]), tuple(each["advice"])) for key, each in found.items()}
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -94,19 +116,13 @@ class Edit(ABC):
         """Unit of the amount."""
         return UNITS[self.attribute]
 
-    @abstractmethod
     def amount(self, direction: str, severity: float) -> float | None:
         """Amount of the remedy for a severity 0–1, in the unit: continuous and monotone; None without a unit."""
+        most = self.most[direction] if isinstance(self.most, Mapping) else self.most
+        return None if most is None else most * severity
 
     @abstractmethod
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         """Damage a photo so that ``direction`` is its remedy.
 
         Args:
@@ -121,19 +137,23 @@ class Edit(ABC):
             where the photo does not lend itself to this edit (colour of a grey photo, framing without a subject).
         """
 
-    def render(
-        self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None
-    ) -> np.ndarray | None:
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels | None:
         """The remedy on a photo (H, W, 3) float32; None where it cannot be rendered."""
         return None
+
+    def render_rows(self, rows: Pixels, suggestion: Suggestion, small: Pixels, top: int, height: int) -> Pixels | None:
+        """The remedy on some rows of a photo that is too large to be rendered at once, of the same shape.
+
+        Args:
+            rows: (h, W, 3), rows ``top`` … ``top + h`` of the photo.
+            small: the whole photo made small.
+            height: of the whole photo.
+        """
+        return self.render(rows, suggestion)
 
     def words_for(self, direction: str, kind: str = "") -> Phrases:
         """The sentences for a remedy; those of the direction where nothing is known of the kind."""
         return self.phrases.get(kind) or self.phrases[direction]
-
-    def kinds(self, direction: str) -> tuple[str, ...]:
-        """Varieties that the words of a direction tell apart, "" (none told) first."""
-        return ("", *(key for key in self.phrases if key not in self.directions))
 
     def wordings(self, amount: float) -> Sequence[str]:
         """The amount in natural words: "about half a stop"."""
@@ -152,13 +172,11 @@ class Edit(ABC):
 @functools.cache
 def edits() -> dict[str, Edit]:
     """Every edit there is by attribute, in the vocabulary's order."""
-    import calm.edits as package
-
     found = {}
-    for item in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{item.name}")
+    for item in pkgutil.iter_modules(sys.modules[__package__].__path__):
+        module = importlib.import_module(f"{__package__}.{item.name}")
         for kind in vars(module).values():
-            own = isinstance(kind, type) and issubclass(kind, Edit) and kind.__module__ == module.__name__
-            if own and kind is not Edit:
+            own = inspect.isclass(kind) and issubclass(kind, Edit) and kind.__module__ == module.__name__
+            if own and not inspect.isabstract(kind):
                 found[kind.attribute] = kind()
     return {name: found[name] for name in DIRECTIONS if name in found}

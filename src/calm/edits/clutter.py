@@ -1,11 +1,9 @@
 """Clutter: small bright things near the edges that draw the eye away."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
 from calm.edits.subject import subject_map
 
 MOST = 9
@@ -19,17 +17,7 @@ class Clutter(Edit):
     order = "content"
     conflicts = frozenset({"subject_emphasis"})
 
-    def amount(self, direction: str, severity: float) -> None:
-        return None
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         seeds = rng.random((MOST, 24))
         if min(photo.shape[:2]) < 64:
             return photo, None
@@ -40,51 +28,6 @@ class Clutter(Edit):
             if opacity > 0:
                 _set_down(out, photo, subject, draw, opacity, severity)
         return out, self.done(direction, severity)
-
-    phrases = {
-        "decrease": Phrases(
-            wrong=(
-                "The frame is {very} cluttered.",
-                "Small things near the edges distract {very}.",
-                "There is {a} clutter around the subject.",
-                "There is {too} much going on around the edges.",
-                "Distracting objects crowd the frame {very}.",
-                "The scene is {quite} disordered.",
-                "Bright bits at the borders pull the eye away.",
-                "The background is {very} littered with small things.",
-                "The picture is {too} busy at its edges.",
-                "Odds and ends disturb the composition {very}.",
-                "The surroundings are {too} untidy.",
-                "Stray objects take attention from the subject.",
-            ),
-            against=(
-                "This one is more cluttered than the other.",
-                "Compared with the other photo, the frame is {very} cluttered.",
-                "The other photo is tidier.",
-                "The other one is calm; this one has distractions at its edges.",
-                "Small distracting things have been added.",
-                "Before, the edges were clean; now they are {quite} busy.",
-                "The better version has a tidier frame.",
-                "Next to the other, this photo looks {quite} disordered.",
-                "Both show the same scene, but this one has {a} clutter at its edges.",
-                "The second photo has gained distractions.",
-            ),
-            advice=(
-                "Remove the distracting objects near the edges.",
-                "Tidy up the frame {much}.",
-                "Clear the clutter away.",
-                "Simplify the scene {much}.",
-                "Clean up the edges of the frame.",
-                "Retouch the small distractions away.",
-                "Take the stray objects out of the picture.",
-                "Choose a cleaner background.",
-                "Reduce the clutter {much}.",
-                "Declutter the frame.",
-                "Clear the borders of bright little things.",
-                "Look for a tidier point of view.",
-            ),
-        ),
-    }
 
 
 def _shape(piece: np.ndarray, draw: np.ndarray) -> np.ndarray:

@@ -1,11 +1,9 @@
 """Colour harmony: a colour that clashes with the rest."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
 from calm.edits.saturation import GREY, colourfulness
 from calm.edits.subject import subject_map
 
@@ -23,17 +21,7 @@ class ColourHarmony(Edit):
     order = "colour"
     conflicts = frozenset({"white_balance", "saturation"})
 
-    def amount(self, direction: str, severity: float) -> None:
-        return None
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         sign = 1 if rng.random() < 0.5 else -1
         strength, outside, width = rng.uniform(0.75, 1.0), rng.random() < 0.5, rng.uniform(25, 60)
         if colourfulness(photo) < 1.6 * GREY:
@@ -55,51 +43,6 @@ class ColourHarmony(Edit):
         # keep the luma: only the colour is to clash
         changed += (cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) - cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY))[..., None]
         return np.clip(photo + (changed - photo) * weight[..., None], 0, 1), self.done(direction, severity)
-
-    phrases = {
-        "improve": Phrases(
-            wrong=(
-                "The colours clash {very}.",
-                "The colours do not go together.",
-                "There is {a} clash of colours.",
-                "One colour sticks out {very} from the others.",
-                "The palette is {quite} disharmonious.",
-                "The hues fight each other {very}.",
-                "One hue does not belong to the rest of the palette.",
-                "The colour scheme is {quite} unbalanced.",
-                "The colours jar {very}.",
-                "There is {a} disharmony between the colours.",
-                "A stray colour disturbs the palette {very}.",
-                "The colour combination is {quite} unpleasant.",
-            ),
-            against=(
-                "The colours clash more here than in the other photo.",
-                "Compared with the other photo, the palette is {quite} disharmonious.",
-                "The other photo has colours that go together.",
-                "The other one is in harmony; here the colours clash {very}.",
-                "One of the hues has been turned.",
-                "Before, the colours agreed; now they clash {very}.",
-                "The better version has a calmer palette.",
-                "Next to the other, the colours of this photo jar {very}.",
-                "Both show the same scene, but here one colour does not fit.",
-                "The second photo has lost its harmony of colours.",
-            ),
-            advice=(
-                "Bring the colours into harmony.",
-                "Improve the colour harmony.",
-                "Shift the clashing hue toward the others.",
-                "Limit the palette to colours that go together.",
-                "Tone down the colour that clashes {much}.",
-                "Remove the colour that does not belong.",
-                "Grade the colours toward one palette.",
-                "Choose colours that go together.",
-                "Bring the stray hue back into the palette.",
-                "Mute the clashing colour {much}.",
-                "Reduce the colours to a few related hues.",
-                "Adjust the jarring hue {much}.",
-            ),
-        ),
-    }
 
 
 def _second_hue(hsv: np.ndarray) -> float | None:

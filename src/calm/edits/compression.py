@@ -1,14 +1,12 @@
 """Compression: a file saved too small."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
 
 BEST, WORST = 88.0, 5.0
 """JPEG quality at severity 0 and 1."""
@@ -26,14 +24,7 @@ class Compression(Edit):
     def amount(self, direction: str, severity: float) -> float:
         return BEST * (WORST / BEST) ** (severity**EARLY)
 
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         webp, subsampling = rng.random() < 0.12, int(rng.choice([0, 1, 2], p=[0.25, 0.1, 0.65]))
         moved, (top, left) = rng.random() < 0.6, rng.integers(0, 8, 2)
         quality = round(self.amount(direction, severity))
@@ -47,51 +38,6 @@ class Compression(Edit):
 
     def wordings(self, amount: float) -> Sequence[str]:
         return (f"{round(amount)}", f"about {round(amount)}", f"roughly {round(amount)}")
-
-    phrases = {
-        "decrease": Phrases(
-            wrong=(
-                "The photo is {very} compressed.",
-                "JPEG blocks show; the compression is {very} visible.",
-                "The compression is {too} strong.",
-                "The file was saved {too} small.",
-                "Compression artefacts disturb the picture {very}.",
-                "The image is {very} damaged by compression.",
-                "Blocks and ringing mark the edges; it is {very} compressed.",
-                "The JPEG quality is {too} low.",
-                "It looks like a JPEG of quality {amount}.",
-                "Saved at a quality of {amount}, it shows artefacts.",
-                "Edges are {very} frayed by compression ringing.",
-                "Smooth areas are {very} broken into blocks.",
-            ),
-            against=(
-                "This one is more compressed than the other.",
-                "Compared with the other photo, this one shows {a} blockiness.",
-                "The other photo is free of compression artefacts.",
-                "The other one is clean; this one is {quite} blocky.",
-                "This one was saved again at a quality of {amount}.",
-                "Before, gradients were smooth; now they are {quite} blocky.",
-                "The better version was saved at a higher quality.",
-                "Next to the other, this photo looks {very} compressed.",
-                "Both show the same scene, but this one is {quite} blocky.",
-                "The second photo has lost detail to compression.",
-            ),
-            advice=(
-                "Save the photo at a higher JPEG quality.",
-                "Compress the file less; quality {amount} is too low.",
-                "Export it again with less compression.",
-                "Use a JPEG quality of 90 or more.",
-                "Start from the original file, this one is {very} compressed.",
-                "Save it again from the original, not at quality {amount}.",
-                "Avoid such strong compression.",
-                "Keep the file larger, the compression shows.",
-                "Go back to a less compressed version.",
-                "Raise the file's quality from {amount} to 90 or more.",
-                "Reduce the compression {much}.",
-                "Export at full quality to avoid the blocks.",
-            ),
-        ),
-    }
 
 
 def reencode(pixels: np.ndarray, quality: int, subsampling: int, form: str = "JPEG") -> np.ndarray:

@@ -8,17 +8,15 @@ gives itself away. Instead the edit is drawn only on photos whose subject is sma
 subject spans exactly as little of it as the severity asks for. A photo without so small a subject does not lend itself
 to it. Its limits: severity is bounded by the photo, and a small subject can be meant, as in a landscape. The
 counterpart, the same kind of photo with a subject of the right size, comes from the chance crops of
-:func:`calm.edits.lesson.make_lesson`, which close in on small subjects in every other lesson.
+:func:`calm.edits.synthetic.synthetic_edit`, which close in on every other small subject.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Applied, Edit, Edited, Map, Pixels, Random
 from calm.edits.light import percents
 from calm.edits.subject import Box, guess_saliency, subject_box
 from calm.types import Suggestion
@@ -54,14 +52,7 @@ class Framing(Edit):
             return 100 * (1 - span(severity) / FITTING)
         return USUAL_CUT * severity
 
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         draw = rng.random(4)
         box = subject_box(saliency)
         if box is None:
@@ -125,9 +116,7 @@ class Framing(Edit):
             cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
         return cut, Applied(self.attribute, "tighter", self.amount("tighter", severity), severity)
 
-    def render(
-        self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None
-    ) -> np.ndarray | None:
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels | None:
         """The suggested crop. Without one only "tighter": a crop of the photo's own aspect toward the subject; room
         cannot be invented.
         """
@@ -148,102 +137,6 @@ class Framing(Edit):
 
     def wordings(self, amount: float) -> Sequence[str]:
         return tuple(f"{words} of the frame" for words in percents(amount))
-
-    @staticmethod
-    def _side(side: str, place: str, edge: str) -> Phrases:
-        """Sentences for one side. ``side``: as in "on the left"; ``place``: "to the left"; ``edge``: "left edge"."""
-        return Phrases(
-            wrong=(
-                f"The subject is pushed {{too}} close to the {edge}.",
-                f"The subject has {{too}} little room {side}.",
-                f"The frame is {{too}} tight {side}.",
-                f"The framing is {{quite}} cramped {side}.",
-                f"The {edge} of the frame cuts {{too}} close to the subject.",
-                f"There is {{a}} lack of room {side}.",
-                f"The subject sits {{too}} near the {edge}.",
-                f"The crop is {{too}} tight at the {edge}.",
-                f"The frame ends {{too}} early {side}.",
-                f"It lacks {{amount}} {side}.",
-                f"The composition is {{very}} squeezed against the {edge}.",
-                f"The subject crowds the {edge}, and the framing is {{very}} off.",
-            ),
-            against=(
-                f"This one has less room {side} than the other.",
-                f"Compared with the other photo, the subject is {{too}} close to the {edge}.",
-                f"The other photo leaves the subject room {side}.",
-                f"The other one breathes; this one is {{quite}} cramped {side}.",
-                f"This one was cropped {side} by {{amount}}.",
-                f"Before, there was room {side}; now the subject is {{too}} close to the {edge}.",
-                f"The better version shows more {side}: {{amount}}.",
-                f"Next to the other, this photo is {{quite}} cramped {side}.",
-                f"Both show the same scene, but this one is cut {{too}} tight {side}.",
-                f"The second photo pushes the subject against the {edge}.",
-            ),
-            advice=(
-                f"Leave more room {side}.",
-                f"Give the subject more room {side}.",
-                f"Add {{amount}} {side}.",
-                f"Frame wider {side}, by {{amount}}.",
-                f"Show more {side}.",
-                f"Move the camera {place} to give the subject space.",
-                f"Include more {side}: {{amount}}.",
-                f"Do not crop so tightly {side}.",
-                f"Leave more space {side}: {{amount}}.",
-                f"Recompose with more space {side}.",
-                f"Keep the subject away from the {edge}.",
-                f"Move the view {place} by {{amount}}.",
-            ),
-        )
-
-
-Framing.phrases = {
-    "left": Framing._side("on the left", "to the left", "left edge"),
-    "right": Framing._side("on the right", "to the right", "right edge"),
-    "up": Framing._side("at the top", "upward", "top edge"),
-    "down": Framing._side("at the bottom", "downward", "bottom edge"),
-    "tighter": Phrases(
-        wrong=(
-            "The subject is {too} small in the frame.",
-            "There is {too} much empty space around the subject.",
-            "The framing is {too} wide.",
-            "The subject is {very} lost in its surroundings.",
-            "The frame is {too} loose.",
-            "The camera stood {too} far away.",
-            "The surroundings take up {too} much of the frame.",
-            "The crop is {too} wide, by {amount}.",
-            "There is {a} excess of empty surround.",
-            "The subject fills {too} little of the picture.",
-            "The composition is {too} wide for such a small subject.",
-            "{amount} could be cropped away around the subject.",
-        ),
-        against=(
-            "This one is framed wider than the other.",
-            "Compared with the other photo, the subject is {too} small.",
-            "The other photo is closer to the subject.",
-            "The other one fills the frame; here the subject is {too} small.",
-            "The frame has {amount} to spare around the subject.",
-            "Before, the subject filled the frame; now it is {very} lost.",
-            "The better version is cropped tighter by {amount}.",
-            "Next to the other, this photo shows {too} much empty surround.",
-            "Both show the same subject, but here it is {too} small.",
-            "The second photo was taken from too far away.",
-        ),
-        advice=(
-            "Crop tighter around the subject.",
-            "Crop away {amount}, closer to the subject.",
-            "Move closer to the subject.",
-            "Zoom in on the subject.",
-            "Frame the subject tighter, by {amount}.",
-            "Get closer and fill the frame.",
-            "Cut away the empty surround, {amount} of it.",
-            "Make the subject {much} larger in the frame.",
-            "Tighten the crop {much}.",
-            "Tighten the frame by {amount}.",
-            "Use a longer lens to fill the frame.",
-            "Crop in {much} on the subject.",
-        ),
-    ),
-}
 
 
 def span(severity: float) -> float:

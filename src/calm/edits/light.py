@@ -5,11 +5,14 @@ Linear light is sRGB decoded; values above 1 stand for light that the photo coul
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 
-LEVELS = 4096
+from calm.edits.base import Edit
+
+POINTS = 4096
 BLOCK = 1 << 16
 """Pixels looked up at a time: few enough to stay in the processor's cache."""
 _HELD = 0.98
@@ -29,22 +32,30 @@ def encode(light: np.ndarray) -> np.ndarray:
 
 def levels() -> np.ndarray:
     """(4096,) the values 0 … 1 at which curves are tabulated."""
-    return np.linspace(0.0, 1.0, LEVELS)
+    return np.linspace(0.0, 1.0, POINTS)
 
 
-def apply_curves(photo: np.ndarray, curves: np.ndarray) -> np.ndarray:
+def apply_curves(photo: np.ndarray, curves: np.ndarray, *, smooth: bool = False) -> np.ndarray:
     """Send every value through a table.
 
     Args:
         photo: (H, W, 3) float32, 0 … 1.
         curves: (4096,) for all channels or (3, 4096) for one each, values at :func:`levels`.
+        smooth: interpolate between those, for photos of more than 12 bits.
     """
     table = np.ascontiguousarray(np.clip(curves, 0.0, 1.0), np.float32)
-    offsets = np.arange(3, dtype=np.intp) * (LEVELS if table.ndim == 2 else 0)
+    offsets = np.arange(3, dtype=np.intp) * (POINTS if table.ndim == 2 else 0)
     out = np.empty_like(photo)
     rows = max(1, BLOCK // photo.shape[1])
     for top in range(0, photo.shape[0], rows):
-        index = (photo[top : top + rows] * np.float32(LEVELS - 1) + np.float32(0.5)).astype(np.intp) + offsets
+        place = photo[top : top + rows] * np.float32(POINTS - 1)
+        if smooth:
+            low = np.minimum(place.astype(np.intp), POINTS - 2)
+            part, low = place - low, low + offsets
+            start = table.ravel()[low]
+            out[top : top + rows] = start + part.astype(np.float32) * (table.ravel()[low + 1] - start)
+            continue
+        index = (place + np.float32(0.5)).astype(np.intp) + offsets
         np.take(table.ravel(), index, out=out[top : top + rows], mode="clip")
     return out
 
@@ -85,8 +96,8 @@ def stops(amount: float) -> Sequence[str]:
     if amount < 0.2:
         return (number, "a fraction of a stop")
     nearest = min(STOPS, key=lambda stop: abs(stop - amount))
-    said = [f"{about} {words}" for words in STOPS[nearest] for about in ("about", "roughly", "around")]
-    return (*said, *STOPS[nearest], number, f"about {number}")
+    approximate = [f"{about} {words}" for words in STOPS[nearest] for about in ("about", "roughly", "around")]
+    return (*approximate, *STOPS[nearest], number, f"about {number}")
 
 
 def percents(amount: float) -> Sequence[str]:
@@ -95,3 +106,19 @@ def percents(amount: float) -> Sequence[str]:
     return tuple(
         f"{about}{rounded}{sign}" for about in ("", "about ", "roughly ", "some ") for sign in ("%", " percent")
     )
+
+
+class Scaled(Edit):
+    """An edit that multiplies; its amount, per cent, brings the value back: increase +100 for a half, decrease −50 for
+    double (the sign is in the direction).
+    """
+
+    wordings = staticmethod(percents)
+
+    @abstractmethod
+    def factor(self, direction: str, severity: float) -> float:
+        """What is multiplied by, below 1 where the remedy is to increase."""
+
+    def amount(self, direction: str, severity: float) -> float:
+        factor = self.factor(direction, severity)
+        return 100 * (1 / factor - 1) if direction == "increase" else 100 * (1 - 1 / factor)

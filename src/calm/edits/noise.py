@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
 from calm.edits.light import decode, encode
 from calm.types import Suggestion
 
-MOST = 26.0
-"""Standard deviation at severity 1, on 0–255."""
 SENSOR = 0.5
 """Share of noise that is made as a sensor makes it, before the colours are interpolated."""
 
@@ -23,23 +21,16 @@ class Noise(Edit):
     attribute = "noise"
     order = "sensor"
     native = True
+    reach = 16
+    most = 26.0
+    """Standard deviation at severity 1, on 0–255."""
 
-    def amount(self, direction: str, severity: float) -> float:
-        return MOST * severity
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         sensor = rng.random() < SENSOR
         make = add_sensor_noise if sensor else add_noise
-        return make(photo, self.amount(direction, severity), rng), self.done(direction, severity)
+        return make(photo, self.most * severity, rng), self.done(direction, severity)
 
-    def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels:
         """Wiener's filter over small windows, wider for colour: what varies no more than the noise is smoothed."""
         variance = (self.wanted(suggestion) / 255) ** 2
         luma, red, blue = cv2.split(cv2.cvtColor(photo, cv2.COLOR_RGB2YCrCb))
@@ -49,51 +40,6 @@ class Noise(Edit):
     def wordings(self, amount: float) -> Sequence[str]:
         levels = "1 level" if round(amount) <= 1 else f"{round(amount)} levels"
         return tuple(f"{about} {levels}" for about in ("about", "roughly", "some"))
-
-    phrases = {
-        "decrease": Phrases(
-            wrong=(
-                "The photo is {quite} noisy.",
-                "There is {a} grain all over the frame.",
-                "There is {a} noise in the picture.",
-                "The image is {quite} grainy.",
-                "{a} sensor noise covers the detail.",
-                "The picture is {very} speckled with noise.",
-                "Smooth areas are {quite} grainy.",
-                "The noise is {too} strong.",
-                "The noise has a spread of {amount}.",
-                "Grain of {amount} lies over the frame.",
-                "The shadows and plain areas are {quite} noisy.",
-                "The sensitivity was {too} high, and grain shows.",
-            ),
-            against=(
-                "This one is noisier than the other.",
-                "Compared with the other photo, this one is {quite} grainy.",
-                "The other photo is cleaner.",
-                "The other one is clean; this one is {quite} noisy.",
-                "Noise of {amount} has been added.",
-                "Before, plain areas were smooth; now they are {quite} grainy.",
-                "The better version is free of grain.",
-                "Next to the other, this photo looks {quite} noisy.",
-                "Both show the same scene, but this one has {a} grain.",
-                "The second photo has gained noise.",
-            ),
-            advice=(
-                "Reduce the noise {much}.",
-                "Denoise the photo {much}.",
-                "Lower the ISO to avoid the grain.",
-                "Apply noise reduction.",
-                "Smooth the grain away {much}.",
-                "Take the noise down; it spreads over {amount}.",
-                "Use a lower ISO and a longer exposure.",
-                "Clean up the grain {much}.",
-                "Remove noise of {amount}.",
-                "Filter out the noise.",
-                "Shoot at a lower sensitivity.",
-                "Run a noise filter against a grain of {amount}.",
-            ),
-        ),
-    }
 
 
 def _smooth(plane: np.ndarray, side: int, variance: float) -> np.ndarray:

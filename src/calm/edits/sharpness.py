@@ -1,17 +1,12 @@
 """Sharpness: defocus and motion blur."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from calm.edits.base import REFERENCE, Applied, Edit, Phrases
+from calm.edits.base import REFERENCE, Edit, Edited, Map, Pixels, Random
 from calm.types import Suggestion
-
-MOST = 20.0
-"""Width of the blur at severity 1, in pixels of a photo with a long edge of 1024."""
 
 
 class Sharpness(Edit):
@@ -20,24 +15,16 @@ class Sharpness(Edit):
     attribute = "sharpness"
     order = "optics"
     native = True
+    most = 20.0
+    """Width of the blur at severity 1, in pixels of a photo with a long edge of 1024."""
 
-    def amount(self, direction: str, severity: float) -> float:
-        return MOST * severity
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
-        width = self.amount(direction, severity) * max(photo.shape[:2]) / REFERENCE
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
+        width = self.most * severity * max(photo.shape[:2]) / REFERENCE
         kind = "motion" if rng.random() < 0.5 else "defocus"
         kernel = _motion(width, rng) if kind == "motion" else _defocus(width, rng)
         return _blur(photo, kernel), self.done(direction, severity, kind)
 
-    def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels:
         """A round of Van Cittert's deconvolution, held between the tones around each pixel so that nothing rings."""
         width = self.wanted(suggestion) * max(photo.shape[:2]) / REFERENCE
         sigma = float(np.clip(width / 4, 0.4, 6.0))
@@ -49,131 +36,6 @@ class Sharpness(Edit):
     def wordings(self, amount: float) -> Sequence[str]:
         pixels = "1 pixel" if round(amount) <= 1 else f"{round(amount)} pixels"
         return tuple(f"{about} {pixels}" for about in ("about", "roughly", "some"))
-
-    phrases = {
-        "increase": Phrases(
-            wrong=(
-                "The photo is {very} blurred.",
-                "The photo is {too} soft.",
-                "The sharpness is {too} low.",
-                "There is {a} blur over the frame.",
-                "Fine detail is {very} blurred.",
-                "There is {a} lack of sharpness.",
-                "Edges run over {amount}.",
-                "The detail is {very} smeared.",
-                "The contours are {too} soft.",
-                "It is {very} lacking in crisp detail.",
-            ),
-            against=(
-                "This one is {very} less sharp than the other.",
-                "Compared with the other photo, this one is {very} blurred.",
-                "The other photo is sharper.",
-                "The other one shows crisp detail; this one is {very} blurred.",
-                "Detail has been lost to a blur of {amount}.",
-                "Before, contours were crisp; now they are {too} soft.",
-                "The better version is sharper.",
-                "Next to the other, the detail here is {very} smeared.",
-                "Both show the same scene, but this one is {very} blurred.",
-                "The second photo has lost its sharpness.",
-            ),
-            advice=(
-                "Sharpen the photo {much}.",
-                "Increase the sharpness {much}.",
-                "Bring out more detail by sharpening {much}.",
-                "Focus carefully and hold the camera still.",
-                "Get a sharper picture; the blur is {amount} wide.",
-                "Sharpen the picture against a blur of {amount}.",
-                "Make the contours {much} crisper.",
-                "Improve the sharpness {much}.",
-                "Take it again, sharp this time.",
-                "Aim for crisper detail.",
-            ),
-        ),
-        "defocus": Phrases(
-            wrong=(
-                "The photo is {very} out of focus.",
-                "The focus is {very} off.",
-                "The picture is {too} soft.",
-                "There is {a} defocus blur.",
-                "The details are {very} blurred by a missed focus.",
-                "Edges are {too} soft; the focus was missed.",
-                "The image is {quite} unsharp.",
-                "Fine detail is {very} smeared in all directions.",
-                "The focus blur spans {amount}.",
-                "It is {quite} soft; points have spread to {amount}.",
-                "The frame is not really sharp; it is {very} defocused.",
-                "The lens was {very} out of focus.",
-            ),
-            against=(
-                "This one is softer than the other.",
-                "Compared with the other photo, this one is {very} out of focus.",
-                "The other photo is in focus.",
-                "The other one is crisp; this one is {quite} unsharp.",
-                "Sharpness has been lost to a defocus of {amount}.",
-                "Before, the edges were crisp; now they are {too} soft.",
-                "The better version is in focus.",
-                "Next to the other, this photo looks {quite} soft.",
-                "Both show the same scene, but this one is {very} defocused.",
-                "The second photo has lost its focus.",
-            ),
-            advice=(
-                "Focus more precisely.",
-                "Sharpen the photo {much}; the focus was missed.",
-                "Refocus on the subject and shoot again.",
-                "Check the focus point and take it again.",
-                "Correct the focus; the blur is {amount} wide.",
-                "Sharpen the soft focus {much}.",
-                "Stop the lens down for more sharpness.",
-                "Sharpen against a focus blur of {amount}.",
-                "Get the focus right, it is {very} off.",
-                "Bring the subject into focus.",
-                "Use a smaller aperture or focus again.",
-                "Increase the sharpness {much} to counter the soft focus.",
-            ),
-        ),
-        "motion": Phrases(
-            wrong=(
-                "The photo is {very} blurred by motion.",
-                "There is {a} motion blur.",
-                "The camera moved: the picture is {very} shaken.",
-                "There is {a} blur from camera shake.",
-                "The details are {very} smeared in one direction.",
-                "Edges are {very} streaked by movement.",
-                "The image is {quite} shaky.",
-                "Fine detail is {very} dragged along one way.",
-                "The motion blur spans {amount}.",
-                "It is {very} smeared by a movement of {amount}.",
-                "The shutter was {too} slow for the movement.",
-                "The frame is {very} blurred by camera shake.",
-            ),
-            against=(
-                "This one is more shaken than the other.",
-                "Compared with the other photo, this one is {very} blurred by motion.",
-                "The other photo was held still.",
-                "The other one is steady; this one is {very} shaken.",
-                "Sharpness has been lost to a movement of {amount}.",
-                "Before, the edges were crisp; now they are {very} streaked.",
-                "The better version shows no camera shake.",
-                "Next to the other, this photo looks {very} smeared.",
-                "Both show the same scene, but this one has {a} motion blur.",
-                "The second photo was blurred by movement.",
-            ),
-            advice=(
-                "Use a faster shutter speed to freeze the movement.",
-                "Hold the camera steadier.",
-                "Put the camera on a tripod against the shake.",
-                "Shorten the exposure time to avoid motion blur.",
-                "Keep the camera still; the streaks are {amount} long.",
-                "Freeze the motion with a shorter shutter time.",
-                "Remove the motion blur of {amount}.",
-                "Switch on stabilisation against the camera shake.",
-                "Sharpen the photo {much}; the camera moved.",
-                "Steady the camera, the picture is {very} shaken.",
-                "Support the camera or raise the shutter speed.",
-                "Increase the sharpness {much} to counter the motion blur.",
-            ),
-        ),
-    }
 
 
 def _blur(photo: np.ndarray, kernel: np.ndarray) -> np.ndarray:

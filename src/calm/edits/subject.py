@@ -1,7 +1,5 @@
 """Where the main subject is: maps and boxes that the edits of framing, emphasis and clutter go by."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -1,11 +1,9 @@
 """Subject emphasis: a subject that does not stand out from its surroundings."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
 from calm.edits.saturation import scale_chroma
 from calm.edits.subject import PRESENT, subject_map
 from calm.types import Suggestion
@@ -20,17 +18,7 @@ class SubjectEmphasis(Edit):
     order = "light"
     conflicts = frozenset({"clutter"})
 
-    def amount(self, direction: str, severity: float) -> None:
-        return None
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         mix = [float(each) for each in rng.uniform(0.4, 1.0, 5)]
         spread = rng.uniform(0.02, 0.08)
         mask = _mask(photo, saliency, spread)
@@ -46,59 +34,12 @@ class SubjectEmphasis(Edit):
         out = out + (out - soft) * (0.8 * mix[4] * severity * (1 - mask3) - 0.7 * mix[3] * severity * mask3)
         return np.clip(out, 0, 1), self.done(direction, severity)
 
-    def render(
-        self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None
-    ) -> np.ndarray | None:
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels | None:
         """A little light onto the subject and off the rest; only where it is known where the subject is."""
         mask = _mask(photo, saliency, 0.05) if saliency is not None else None
         if mask is None:
             return None
         return np.clip(photo * np.exp2((0.5 * mask - 0.35 * (1 - mask)) / 2.2)[..., None], 0, 1)
-
-    phrases = {
-        "increase": Phrases(
-            wrong=(
-                "The subject does not stand out enough.",
-                "The subject is {very} lost against its surroundings.",
-                "The background competes {very} with the subject.",
-                "The surroundings draw {too} much attention.",
-                "The subject is {too} weak against the rest.",
-                "The background is {too} bright and busy for the subject.",
-                "The eye does not find the subject; it is {too} dim.",
-                "There is {a} lack of emphasis on the subject.",
-                "The subject drowns {very} in the scene.",
-                "The main subject is {too} dull beside its background.",
-                "The surroundings outshine the subject {very}.",
-                "The subject is {too} dark and soft against its background.",
-            ),
-            against=(
-                "The subject stands out less here than in the other photo.",
-                "Compared with the other photo, the subject is {very} lost.",
-                "In the other photo the subject catches the eye first.",
-                "The other one leads the eye to the subject; this one does not.",
-                "The subject has been dimmed and the background lifted.",
-                "Before, the subject stood out; now the background is {too} strong.",
-                "The better version has a brighter, crisper subject.",
-                "Next to the other, the subject here is {too} weak.",
-                "Both show the same scene, but here the background wins.",
-                "The second photo has lost its emphasis on the subject.",
-            ),
-            advice=(
-                "Make the subject stand out more.",
-                "Put more emphasis on the subject.",
-                "Brighten the subject and darken the background {much}.",
-                "Draw more attention to the subject.",
-                "Separate the subject from the background {much}.",
-                "Calm the background so that the subject stands out.",
-                "Put more light on the subject.",
-                "Let the subject be the brightest and sharpest thing in the frame.",
-                "Hold the background back and lift the subject {much}.",
-                "Use a shallower depth of field to set the subject apart.",
-                "Emphasise the subject {much}.",
-                "Tone the surroundings down {much} in favour of the subject.",
-            ),
-        ),
-    }
 
 
 def _mask(photo: np.ndarray, saliency: np.ndarray | None, spread: float) -> np.ndarray | None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
-from calm.edits.base import Applied, Edit, Phrases
-from calm.edits.light import stops
+from calm.edits.base import Edit, Edited, Map, Pixels, Random
+from calm.edits.light import decode, encode, stops
 from calm.types import Suggestion
 
-MOST = 3.0
-"""Mean loss in the corners at severity 1, EV."""
 GRID = 96
 
 
@@ -21,75 +17,32 @@ class Vignetting(Edit):
 
     attribute = "vignetting"
     order = "optics"
+    most = 3.0
+    """Mean loss in the corners at severity 1, EV."""
+    wordings = staticmethod(stops)
 
-    def amount(self, direction: str, severity: float) -> float:
-        return MOST * severity
-
-    def apply(
-        self,
-        photo: np.ndarray,
-        direction: str,
-        severity: float,
-        rng: np.random.Generator,
-        saliency: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, Applied | None]:
+    def apply(self, photo: Pixels, direction: str, severity: float, rng: Random, saliency: Map = None) -> Edited:
         centre, inner = np.clip(rng.normal(0, 0.06, 2), -0.15, 0.15), rng.uniform(0.0, 0.35)
         roundness, power = rng.uniform(0.0, 1.0), rng.uniform(1.4, 3.2)
         field = fall_off(photo.shape[1] / photo.shape[0], centre, inner, roundness, power)
-        loss = field * np.float32(self.amount(direction, severity))
+        loss = field * np.float32(self.most * severity)
         return _scale(photo, -loss), self.done(direction, severity)
 
-    def render(self, photo: np.ndarray, suggestion: Suggestion, saliency: np.ndarray | None = None) -> np.ndarray:
-        field = fall_off(photo.shape[1] / photo.shape[0], np.zeros(2), 0.2, 0.5, 2.4)
-        return _scale(photo, field * np.float32(self.wanted(suggestion)))
+    def render(self, photo: Pixels, suggestion: Suggestion, saliency: Map = None) -> Pixels:
+        return self.render_rows(photo, suggestion, photo, 0, photo.shape[0])
 
-    def wordings(self, amount: float) -> Sequence[str]:
-        return stops(amount)
+    def render_rows(self, rows: Pixels, suggestion: Suggestion, small: Pixels, top: int, height: int) -> Pixels:
+        count, width = rows.shape[:2]
+        field = cv2.resize(self._field(width / height, suggestion), (width, GRID), interpolation=cv2.INTER_CUBIC)
+        place = np.clip((top + np.arange(count) + 0.5) * GRID / height - 0.5, 0, GRID - 1).astype(np.float32)
+        low = np.minimum(place.astype(int), GRID - 2)
+        part = (place - low)[:, None]
+        gain = np.exp2(field[low] * (1 - part) + field[low + 1] * part)
+        return encode(decode(rows) * gain[..., None]).astype(np.float32)
 
-    phrases = {
-        "decrease": Phrases(
-            wrong=(
-                "The corners are {too} dark.",
-                "There is {a} vignette.",
-                "The frame is {very} vignetted.",
-                "There is {a} fall-off of light toward the corners.",
-                "The edges darken {very}.",
-                "The light falls off by {amount} in the corners.",
-                "The corners are {amount} darker than the middle.",
-                "The frame darkens {very} from the centre outward.",
-                "{a} vignette pulls the corners down.",
-                "The borders of the frame are {too} dark.",
-                "The lens leaves the corners {too} dim.",
-                "The light fades {very} toward the edges.",
-            ),
-            against=(
-                "This one has darker corners than the other, by {amount}.",
-                "Compared with the other photo, the corners are {too} dark.",
-                "The other photo is evenly lit to the edges.",
-                "The other one is even; this one is {very} vignetted.",
-                "The corners have lost {amount} of light.",
-                "Before, the light was even; now the corners are {too} dark.",
-                "The better version has corners brighter by {amount}.",
-                "Next to the other, this photo shows {a} vignette.",
-                "Both show the same scene, but the edges here are {too} dark.",
-                "The second photo has gained a vignette.",
-            ),
-            advice=(
-                "Brighten the corners by {amount}.",
-                "Correct the vignetting by {amount}.",
-                "Remove the vignette.",
-                "Lift the corners by {amount}.",
-                "Apply a lens correction for the dark corners.",
-                "Even out the light toward the edges {much}.",
-                "Reduce the vignette {much}.",
-                "Raise the light in the corners by {amount}.",
-                "Take the vignette back {much}.",
-                "Compensate the fall-off of {amount} in the corners.",
-                "Stop the lens down to brighten the corners.",
-                "Brighten the edges of the frame {much}.",
-            ),
-        ),
-    }
+    def _field(self, aspect: float, suggestion: Suggestion) -> np.ndarray:
+        """(96, 96) stops to be given back."""
+        return fall_off(aspect, np.zeros(2), 0.2, 0.5, 2.4) * np.float32(self.wanted(suggestion))
 
 
 def fall_off(aspect: float, centre: np.ndarray, inner: float, roundness: float, power: float) -> np.ndarray:

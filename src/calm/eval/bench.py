@@ -1,90 +1,50 @@
-"""Does the score stay the same when only circumstances change, and how fast does it come?"""
+"""How fast are scores, part by part, beside what the arithmetic of this machine allows?
+
+The parts take turns over the same photos, so that a slow moment of the machine does not fall on one alone, and what is
+compared is ratios of one run.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from calm.engine import DEFAULT_BATCH_SIZE, Engine, Model, Task, score_task
-from calm.errors import DataError, PhotoError
-from calm.eval.gather import Paths, batches, decode, draw, find, plain, progress, renamed, stamp
+from calm.data.batches import batches, decode, draw
+from calm.data.images import Photo, load_photo
+from calm.data.progress import progress
+from calm.errors import DataError, UsageError
+from calm.eval.gather import Paths, find, plain, renamed, stamp
+from calm.inference.engine import Engine
+from calm.inference.pipeline import Pipeline
+from calm.inference.tasks import ScoreTask, Task
+from calm.model.backbone import in_chunks
+from calm.model.fixed import FixedRows
+from calm.model.visual import VisualTokens
+from calm.types import DEFAULT_BATCH_SIZE
 
-if TYPE_CHECKING:
-    from calm.data.images import Photo
+TURNS = 4
+"""Turns in which each part is timed."""
+SIDE = 2048
+"""Rows and columns of the matrices by which the rate of multiplication is measured."""
+NETWORK = "encoder", "alignment", "prefix"
+"""Parts of the network, in the order in which a photo goes through them."""
 
-LARGE, SMALL = 4000, 1000
-"""Long edges in pixels between which a photo's score is compared."""
-PARTS = 4
-"""Turns in which each way of scoring is timed, so that a slow moment of the machine does not fall on one alone."""
-
-
-class BenchPredictor(Model, Protocol):
-    """A predictor that can also be timed in its parts."""
-
-    def encoder_only(self, photos: list[Photo]) -> object:
-        """The encoder's pass over the photos and nothing after it."""
-        ...
-
-    def generate_loop(self, photos: list[Photo]) -> object:
-        """The score as plain ``generate()`` writes it, one photo at a time."""
-        ...
+Way = Callable[[Sequence[Photo]], object]
 
 
-def eval_invariance(
-    predictor: Model, photos: Paths, *, seed: int = 0, batch: int = 32, resized: int = 30
-) -> dict[str, Any]:
-    """How much the score changes with the batch, with repetition and with the stored size.
-
-    Every pass is given photos under new hashes, so that a cache of the predictor cannot answer for it.
-
-    Args:
-        batch: photos that are scored alone and then together.
-        resized: photos stored as JPEG (quality 95, full chroma) with a long edge of 4000 and of 1000 pixels: the
-            largest ones of ``photos``, brought to 4000 by Lanczos, and from there to 1000 by antialiased Lanczos.
-
-    Returns:
-        ``batch`` (n, largest and mean difference between alone and together), ``repeat`` (n, largest difference between
-        two passes over one batch), ``stored_size`` (n, median, mean, largest difference), all on the 1–10 scale.
-    """
-    failed: list[dict[str, str]] = []
-    paths = draw(find(photos), None, seed)
-    chosen = _some(paths, batch, failed)
-    alone = np.array([predictor.score([renamed(photo, "alone")])[0].value for photo in progress(chosen, "alone")])
-    together = _values(predictor, [renamed(photo, "together") for photo in chosen])
-    again = _values(predictor, [renamed(photo, "again") for photo in chosen])
-    with TemporaryDirectory() as folder:
-        pairs = [_stored(path, Path(folder), i) for i, path in enumerate(_largest(paths, resized))]
-        sizes = [[_one(predictor, path) for path in pair] for pair in progress(pairs, "stored sizes") if pair]
-    by_size = np.abs(np.diff(np.array(sizes, float).reshape(-1, 2), axis=1)).ravel()
-    return plain(
-        {
-            "task": "invariance",
-            "batch": {
-                "n": len(chosen),
-                "largest": np.abs(alone - together).max(),
-                "mean": np.abs(alone - together).mean(),
-            },
-            "repeat": {"n": len(chosen), "largest": np.abs(together - again).max()},
-            "stored_size": {
-                "n": by_size.size,
-                "long_edges": [LARGE, SMALL],
-                "median": np.median(by_size) if by_size.size else None,
-                "mean": by_size.mean() if by_size.size else None,
-                "largest": by_size.max() if by_size.size else None,
-            },
-            "failed": failed,
-        }
-        | stamp(predictor)
-    )
-
-
-def eval_speed(
-    predictor: BenchPredictor,
+def bench(
+    pipeline: Pipeline,
     photos: Paths,
     *,
     seed: int = 0,
@@ -92,160 +52,202 @@ def eval_speed(
     batch_size: int = DEFAULT_BATCH_SIZE,
     generated: int = 16,
     personal: Task | None = None,
+    peers: Mapping[str, Callable[[str], object]] | None = None,
 ) -> dict[str, Any]:
-    """Throughput of ``score`` beside the encoder alone and beside a generate() loop, on the same photos in one run.
+    """Photos a second of each part of a score, of the whole from files, and of a plain ``generate()`` loop.
 
-    ``score`` starts from files: its time includes reading and decoding them. The encoder and the loop are given photos
-    that are already decoded, which favours them: both ratios are lower bounds. After a batch each to warm up, ``score``
-    and the encoder take turns over parts of the photos; the loop follows. New hashes keep caches from answering.
+    The parts of the network are given photos that are decoded already, which favours them: ratios are lower bounds.
+    New hashes keep stores from answering.
 
     Args:
-        generated: photos for the generate() loop, which is slow.
-        personal: personal scores (:func:`calm.profiles.personal_task`), to be timed as well, from files like ``score``.
+        generated: photos of the ``generate()`` loop, which is slow.
+        personal: personal scores (:func:`calm.personal.tasks.PersonalTask`), to be timed as well.
+        peers: other scorers by name, each asked about one path after another.
 
     Returns:
-        photos a second of ``score``, ``encoder`` and ``generate_loop``; ``score_to_encoder`` (also by turn) and
-        ``score_to_generate_loop``; where asked for, also of ``personal``, and ``personal_to_score``.
+        ``ratios``: ``score_over_generate`` and ``score_over_encoder`` (photos a second of the whole over theirs),
+        ``share_of_matmul_rate`` (0–1, of the network's parts), ``score_over_NAME`` for each peer. ``parts``: photos a
+        second of each; of the network's also ``gflop`` a photo, ``gflops`` a second, and ``flop_a_byte`` of weights,
+        which are read once a pass. ``decoded_bytes`` a second, by as many threads as the whole has;
+        ``matmul_gflops`` of two square matrices in the network's number format; ``memory_gb``, gigabytes copied a
+        second; ``peak_mb`` of the process.
     """
     failed: list[dict[str, str]] = []
     paths = draw(find(photos), limit, seed)
-    known = _some(paths, max(batch_size, generated), [])
-    warm = [renamed(photo, "warm") for photo in known[:batch_size]]
-    predictor.score(warm)
-    predictor.encoder_only(warm)
-    predictor.generate_loop(warm[:1])
-
-    def from_files(task: Task, name: str) -> Callable[[Sequence[Photo]], None]:
-        return lambda part: _score_files(predictor, [photo.path for photo in part], batch_size, task, name)
-
-    ways = {"score": from_files(score_task(), "score"), "encoder": lambda part: _encode(predictor, part, batch_size)}
-    if personal is not None:
-        ways["personal"] = from_files(personal, "personal")
-    n, times = _turns(ways, paths, failed)
-    score_times, encoder_times = times["score"], times["encoder"]
-    looped = [renamed(photo, "loop") for photo in known[:generated]]
+    known = list(islice(decode(paths, []), max(batch_size, generated)))
+    if not known:
+        raise DataError(f"expected a photo that can be read, found {len(paths)} that cannot; check the path")
+    ways = _ways(pipeline, batch_size, personal, peers or {})
+    work = {name: _flops(ways[name], known[:batch_size]) for name in NETWORK}  # which warms them up
+    ways["whole"](known[:batch_size])
+    pipeline.generate_loop(known[:1])
+    paths, times, count = _turns(ways, paths, failed)
     start = time.perf_counter()
-    predictor.generate_loop(looped)
-    loop_rate, score_rate = len(looped) / (time.perf_counter() - start), n / sum(score_times)
+    pipeline.generate_loop(known[:generated])
+    looped = len(known[:generated]) / (time.perf_counter() - start)
+    seconds = {name: sum(each) for name, each in times.items()}
+    rate = count * _matmul_flops() / seconds.pop("matmul")
+    parts = {name: {"photos_a_second": len(paths) / took} for name, took in seconds.items()}
+    once, weights = pipeline.answers.rows or batch_size, _weights(pipeline)
+    for name, flops in work.items():
+        parts[name] |= {
+            "gflop": flops / 1e9,
+            "gflops": flops * len(paths) / seconds[name] / 1e9,
+            "flop_a_byte": flops * once / weights[name],
+        }
+    network = sum(work.values()) * len(paths) / sum(seconds[name] for name in NETWORK)
+    whole = len(paths) / seconds["whole"]
+    ratios = {
+        "score_over_generate": whole / looped,
+        "score_over_encoder": seconds["encoder"] / seconds["whole"],
+        "share_of_matmul_rate": network / rate,
+    }
+    others = [*(["personal"] if personal else []), *(peers or {})]
     return plain(
         {
-            "task": "speed",
-            "n": n,
+            "task": "bench",
+            "n": len(paths),
             "batch_size": batch_size,
-            "score": score_rate,
-            "encoder": n / sum(encoder_times),
-            "generate_loop": loop_rate,
-            "generate_loop_n": len(looped),
-            "unit": "photos a second",
-            "score_to_encoder": sum(encoder_times) / sum(score_times),
-            "score_to_encoder_by_turn": [b / a for a, b in zip(score_times, encoder_times, strict=True)],
-            "score_to_generate_loop": score_rate / loop_rate,
+            "threads": torch.get_num_threads(),
+            "ratios": ratios | {f"score_over_{name}": seconds[name] / seconds["whole"] for name in others},
+            "encoder_by_turn": [e / w for e, w in zip(times["encoder"], times["whole"], strict=True)],
+            "parts": parts | {"generate_loop": {"photos_a_second": looped, "n": len(known[:generated])}},
+            "decoded_bytes": sum(Path(path).stat().st_size for path in paths) / seconds["decode"],
+            "matmul_gflops": rate / 1e9,
+            "memory_gb": _memory_rate(pipeline.model.device) / 1e9,
+            "peak_mb": _peak() / 1e6,
+            "failed": failed,
         }
-        | (
-            {"personal": n / sum(times["personal"]), "personal_to_score": sum(score_times) / sum(times["personal"])}
-            if personal is not None
-            else {}
-        )
-        | {"failed": failed}
-        | stamp(predictor)
+        | stamp(pipeline)
     )
 
 
+def _ways(
+    pipeline: Pipeline, size: int, personal: Task | None, peers: Mapping[str, Callable[[str], object]]
+) -> dict[str, Way]:
+    answers, rows = pipeline.answers, pipeline.answers.rows
+    model, dtype = pipeline.model, pipeline.dtype if isinstance(pipeline.dtype, torch.dtype) else torch.float32
+    matrix = torch.randn(SIDE, SIDE, device=model.device).to(dtype)
+
+    def decoding(photos: Sequence[Photo]) -> None:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            list(threads.map(lambda photo: load_photo(photo.path), photos))
+
+    def each_batch(part: Callable[[list[Photo]], object]) -> Way:
+        return lambda photos: [part(batch) for batch in batches(photos, size)]
+
+    layers, width = len(model.config.layers), model.config.vision_config.hidden_size
+    # of nothing in particular: what the parts behind the encoder take does not depend on it
+    features = torch.randn(size, layers, model.config.features, width, device=model.device)
+
+    @torch.inference_mode()
+    def aligned(count: int) -> VisualTokens:
+        parts = in_chunks(lambda part: model.align(part, score_only=True).parts, rows, features[:count])
+        return VisualTokens(*parts)
+
+    tokens = functools.cache(aligned)
+    ways: dict[str, Way] = {
+        "decode": decoding,
+        "encoder": each_batch(pipeline.encoder_only),
+        "alignment": each_batch(lambda batch: aligned(len(batch))),
+        "prefix": each_batch(lambda batch: answers.scores(tokens(len(batch)))),
+        "whole": functools.partial(_from_files, pipeline, ScoreTask(), size),
+        "matmul": lambda photos: matrix @ matrix,
+    }
+    if personal:
+        ways["personal"] = functools.partial(_from_files, pipeline, personal, size)
+    return ways | {name: functools.partial(_one_by_one, peer) for name, peer in peers.items()}
+
+
+def _one_by_one(peer: Callable[[str], object], photos: Sequence[Photo]) -> None:
+    for photo in photos:
+        peer(photo.path)
+
+
+def _from_files(pipeline: Pipeline, task: Task, size: int, photos: Sequence[Photo]) -> None:
+    """Score files through the engine, as the command does."""
+    with Engine(pipeline, size, load=lambda path: renamed(load_photo(path), "bench")) as engine:
+        for answer in engine.answers([photo.path for photo in photos], task):
+            if answer.result is None:
+                raise DataError(f"expected a score of {answer.path} as before, found: {answer.error}; does it change?")
+
+
 def _turns(
-    ways: Mapping[str, Callable[[Sequence[Photo]], None]], paths: Sequence[str], failed: list[dict[str, str]]
-) -> tuple[int, dict[str, list[float]]]:
-    """Photos timed, and the seconds of each way in each turn; every other turn goes through the ways backwards."""
-    n = 0
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn, part in enumerate(progress(list(batches(paths, -(-len(paths) // PARTS))), "timing")):
-        photos_of_turn = [renamed(photo, "encoder") for photo in decode(part, failed)]
-        if not photos_of_turn:
+    ways: Mapping[str, Way], paths: Sequence[str], failed: list[dict[str, str]]
+) -> tuple[list[str], dict[str, list[float]], int]:
+    """Paths of the photos timed, seconds of each way in each turn, and how often matrices were multiplied; every other
+    turn goes through the ways backwards.
+    """
+    timed, times, count = list[str](), dict[str, list[float]]({name: [] for name in ways}), 0
+    for turn, part in enumerate(progress(list(batches(paths, -(-len(paths) // TURNS))), "timing")):
+        photos = [renamed(photo, "bench") for photo in decode(part, failed)]
+        if not photos:
             continue
-        n += len(photos_of_turn)
+        timed += [photo.path for photo in photos]
         for name in list(ways)[:: -1 if turn % 2 else 1]:
+            repeats = 4 if name == "matmul" else 1
+            count += repeats if name == "matmul" else 0
             start = time.perf_counter()
-            ways[name](photos_of_turn)
+            for _ in range(repeats):
+                ways[name](photos)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             times[name].append(time.perf_counter() - start)
-    return n, times
+    return timed, times, count
 
 
-def _score_files(predictor: Model, paths: Sequence[str], batch_size: int, task: Task, name: str) -> None:
-    """Score files through the engine, as the command does. ``name``: of the photos' new hashes."""
-    from calm.data.images import load_photo
+def _flops(way: Way, photos: Sequence[Photo]) -> float:
+    """Floating-point operations a photo, a multiplication and an addition counted as two."""
 
-    engine = Engine(predictor, batch_size=batch_size, load=lambda path: renamed(load_photo(path), name))
-    for answer in engine.answers(paths, task):
-        if answer.result is None:
-            raise DataError(
-                f"expected {answer.path} to be scored as before, found: {answer.error}; is it being changed?"
-            )
+    def packed(rows: Sequence[int], weight: Sequence[int], *_: object, **__: object) -> int:
+        return 2 * rows[0] * weight[0] * weight[1]
 
-
-def _encode(predictor: BenchPredictor, photos: Sequence[Photo], batch_size: int) -> None:
-    for batch in batches(photos, batch_size):
-        predictor.encoder_only(batch)
+    known = {torch.ops.mkldnn._linear_pointwise: packed} if hasattr(torch.ops.mkldnn, "_linear_pointwise") else {}
+    with FlopCounterMode(display=False, custom_mapping=known) as counter:
+        way(photos)
+    return counter.get_total_flops() / len(photos)
 
 
-def _some(paths: Sequence[str], count: int, failed: list[dict[str, str]]) -> list[Photo]:
-    """The first ``count`` photos that can be read."""
-    found = []
-    for photo in decode(paths, failed):
-        found.append(photo)
-        if len(found) == count:
-            break
-    if not found:
-        raise DataError(
-            f"expected at least one photo that can be read, found {len(failed)} that failed; check the path"
-        )
+def _weights(pipeline: Pipeline) -> dict[str, int]:
+    """Bytes of the weights of each part of the network."""
+    model = pipeline.model
+    modules = (model.backbone, model.alignment, model.language_model.model.layers)
+    found = {}
+    for name, part in zip(NETWORK, modules, strict=True):
+        packed = sum(each.nbytes for each in part.modules() if isinstance(each, FixedRows))
+        found[name] = packed + sum(each.nbytes for each in part.parameters())
     return found
 
 
-def _values(predictor: Model, photos: list[Photo]) -> np.ndarray:
-    """Scores of one batch: (n,)."""
-    return np.array([score.value for score in predictor.score(photos)])
+def _memory_rate(device: torch.device) -> float:
+    """Bytes a second that are copied from one place to another."""
+    source, best = torch.ones(64_000_000, device=device), 0.0
+    target = torch.empty_like(source)
+    for _ in range(3):
+        start = time.perf_counter()
+        target.copy_(source)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * source.nbytes / (time.perf_counter() - start))
+    return best
 
 
-def _one(predictor: Model, path: Path) -> float:
-    from calm.data.images import load_photo
-
-    return predictor.score([load_photo(str(path))])[0].value
+def _matmul_flops() -> float:
+    return 2.0 * SIDE**3
 
 
-def _largest(paths: Sequence[str], count: int) -> list[str]:
-    """The ``count`` photos with the longest edges, by their headers; files without a readable header are left out."""
-    from PIL import Image, UnidentifiedImageError
+def _peak() -> int:
+    """Bytes of memory that the process has held at most."""
+    import resource
 
-    edges = {}
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                edges[path] = max(image.size)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-            continue
-    return sorted(edges, key=lambda path: -edges[path])[:count]
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else 1024 * held
 
 
-def _stored(path: str, folder: Path, index: int) -> tuple[Path, Path] | None:
-    """The photo as files of 4000 and of 1000 pixels; None if it cannot be read."""
-    from PIL import Image
-
-    from calm.data.images import load_photo
-
+def open_peer(given: str) -> tuple[str, Callable[[str], object]]:
+    """A scorer by ``MODULE:FUNCTION``, which is given a path. Raises :class:`UsageError` where there is none."""
+    module, _, function = given.partition(":")
     try:
-        photo = load_photo(path, reference=LARGE)
-    except PhotoError:
-        return None
-    large = _resize(Image.fromarray(photo.pixels), LARGE)
-    files = folder / f"{index}-{LARGE}.jpg", folder / f"{index}-{SMALL}.jpg"
-    for image, file in zip((large, _resize(large, SMALL)), files, strict=True):
-        image.save(file, quality=95, subsampling=0)
-    return files
-
-
-def _resize(image: Any, edge: int) -> Any:  # noqa: ANN401 - Pillow is imported lazily
-    """The image with that long edge, by Lanczos (which Pillow widens when it shrinks, against aliasing)."""
-    from PIL import Image
-
-    factor = edge / max(image.size)
-    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+        return module, getattr(importlib.import_module(module), function or "score")
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"expected a function that scores a path at {given}, found: {error}; see --help") from error

@@ -3,19 +3,17 @@
 The main figure is CIDEr of :mod:`calm.eval.references`, of the answers to the caption question as they come.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calm.data.record import read_table
+from calm.data.tables import read_rows
 from calm.errors import DataError
-from calm.eval.gather import decoded, draw, plain, refuse_trained, stamp
+from calm.eval.gather import Drawn
 from calm.eval.references import References, against_references, need_pycocoevalcap
 from calm.inference.pipeline import Pipeline
-from calm.tasks.exchange import CAPTION_QUESTION
+from calm.model.exchange import CAPTION_QUESTION
 
 LENGTH = 24
 """Tokens of a caption at most; people's rarely have more."""
@@ -45,19 +43,15 @@ def eval_captions(
         UsageError: for fewer than two photos that can be read, or without the package that compares.
     """
     need_pycocoevalcap()
-    paths = draw(list(references), limit, seed)
-    refuse_trained(pipeline, paths)
-    failed: list[dict[str, str]] = []
+    drawn = Drawn.unseen(pipeline, list(references), limit, seed)
     texts_by_path: dict[str, str] = {}
-    for photos in decoded(paths, "captions", failed):
-        seen = pipeline.answers.see([photo.pixels for photo in photos])
-        texts = pipeline.answers.text(seen, CAPTION_QUESTION, LENGTH)
+    for photos in drawn.batches("captions"):
+        visual = pipeline.answers.see([photo.pixels for photo in photos])
+        texts = pipeline.answers.text(visual, CAPTION_QUESTION, LENGTH)
         texts_by_path |= {photo.path: text for photo, text in zip(photos, texts, strict=True)}
     given = [references[path] for path in texts_by_path]
-    figures: dict[str, Any] = {"task": "captions"}
-    figures |= against_references(list(texts_by_path.values()), given, resamples=resamples, seed=seed)
-    figures |= {"failed": failed} | ({"captions": texts_by_path} if keep_texts else {})
-    return plain(figures | stamp(pipeline))
+    figures = against_references(list(texts_by_path.values()), given, resamples=resamples, seed=seed)
+    return drawn.result("captions", figures | ({"captions": texts_by_path} if keep_texts else {}))
 
 
 def captions_of(photos: Mapping[str, Sequence[str]], table: str | Path | None = None) -> dict[str, list[str]]:
@@ -71,7 +65,7 @@ def captions_of(photos: Mapping[str, Sequence[str]], table: str | Path | None = 
         DataError: for another table, or where no photo has a caption.
     """
     more: defaultdict[str, list[str]] = defaultdict(list)
-    for row in read_table(table, ("image", "caption")) if table else ():
+    for row in read_rows(table, ("image", "caption")) if table else ():
         more[Path(row["image"]).name].append(row["caption"])
     found = {path: list(dict.fromkeys([*own, *more[Path(path).name]])) for path, own in photos.items()}
     found = {path: texts for path, texts in found.items() if texts}

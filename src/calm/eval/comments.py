@@ -4,17 +4,16 @@ None of it says whether a comment is true of its photo; ``calm eval controls`` a
 identification among ten photos and by planted errors.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from calm.engine import Model, comment_task
-from calm.eval.gather import Paths, ask, draw, find, plain, stamp
+from calm.data.batches import draw
+from calm.eval.gather import Paths, ask, find, plain, stamp
 from calm.eval.references import References, against_references, need_pycocoevalcap
+from calm.inference.tasks import CommentTask, Model
 
 
 def eval_comments(
@@ -49,12 +48,12 @@ def eval_comments(
     if references is not None:
         need_pycocoevalcap()  # before an hour of writing, not after it
     failed: list[dict[str, str]] = []
-    answers = ask(predictor, draw(find(photos), n, seed), comment_task(), "writing", failed)
+    answers = ask(predictor, draw(find(photos), n, seed), CommentTask(), "writing", failed)
     comments = [answer.result.comment for answer in answers if answer.result and answer.result.comment]
     texts = [comment.text for comment in comments]
     cut = [sentences(text) for text in texts]
-    heard_in = Counter(sentence for each in cut for sentence in set(each))
-    said = [sentence for each in cut for sentence in each]
+    used_in = Counter(sentence for each in cut for sentence in set(each))
+    every = [sentence for each in cut for sentence in each]
     firsts = Counter(next(iter(each), "") for each in cut)
     commonest, times = firsts.most_common(1)[0]
     result: dict[str, Any] = {
@@ -65,7 +64,7 @@ def eval_comments(
         "sentences": np.mean([len(each) for each in cut]),
         "two_to_four_sentences": np.mean([2 <= len(each) <= 4 for each in cut]),
         "repeating": np.mean([len(set(each)) < len(each) for each in cut]),
-        "shared_sentences": np.mean([heard_in[sentence] > 1 for sentence in said]) if said else None,
+        "shared_sentences": np.mean([used_in[sentence] > 1 for sentence in every]) if every else None,
         "distinct_first_sentences": len(firsts) / len(texts),
         "distinct": len({text.casefold() for text in texts}) / len(texts),
         "commonest_first_sentence": {"text": commonest, "times": times},

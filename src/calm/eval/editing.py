@@ -13,28 +13,28 @@ asked apart, by the alarms on untouched photos and by ``recall_at_threshold``: t
 rightly and surer than the threshold which one untouched photo in ten passes.
 """
 
-from __future__ import annotations
-
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 
-from calm.engine import DEFAULT_BATCH_SIZE, Model
+from calm.data.images import Photo
+from calm.edits import edits, synthetic_edit
+from calm.edits.base import VISIBLE
 from calm.errors import ConfigError, DataError
-from calm.eval.gather import Paths, decode, draw, edited, find, plain, progress, refuse_trained, stamp
-from calm.eval.metrics import expected_calibration_error, proportion, ranks_of, threshold_for_false_alarms
-from calm.eval.predictions import prediction
-from calm.eval.saliency import SaliencyMap, SaliencySource, saliency_map
-from calm.types import CLASSES, LEVELS
+from calm.eval.gather import Drawn, Paths, edited
+from calm.eval.paired import prediction
+from calm.inference.tasks import Model
+from calm.model.saliency import SaliencyMap, SaliencySource, saliency_map
+from calm.tasks.metrics import expected_calibration_error, proportion, ranks_of, threshold_for_false_alarms
+from calm.types import CLASSES, DEFAULT_BATCH_SIZE, LEVELS
 
-if TYPE_CHECKING:
-    from calm.data.images import Photo
-
-VISIBLE, STRONG = 0.33, 0.66
-"""Severities from which an edit is clearly visible, and strong."""
+STRONG = 0.66
+"""Severity from which an edit is strong."""
 ALARM = 0.5
 """Confidence from which a suggestion on an untouched photo counts as a false alarm."""
 FALSE_ALARM_RATE = 0.1
@@ -50,47 +50,31 @@ class EditPredictor(Model, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One photo shown to the model.
+@dataclass
+class Probe:
+    """One photo shown to the model, and what came of it.
 
     Attributes:
         draw: ``visible``, ``realistic``, ``high``, ``untouched`` or ``nuisances`` (untouched but for nuisance changes).
+        photo: None as soon as it was shown.
         label: index of the right class; the number of classes for nothing to mend.
         amount: the remedy's amount, None where it has no measure.
+        path, sha256: of the photo.
+        probabilities: (classes + 1,), as the model gave them.
+        alarm: whether a suggestion was made with a confidence of :data:`ALARM` or more.
+        amount_error: relative error of the amount; nan where the edit has none or the right suggestion was not made.
     """
 
     draw: str
-    photo: Photo
+    photo: Photo | None
     label: int
     severity: float = 0.0
     amount: float | None = None
-
-
-@dataclass
-class Outcomes:
-    """What the model said in all trials, row by row."""
-
-    draw: list[str] = field(default_factory=list)
-    label: list[int] = field(default_factory=list)
-    severity: list[float] = field(default_factory=list)
-    probabilities: list[np.ndarray] = field(default_factory=list)
-    alarm: list[bool] = field(default_factory=list)
-    amount_error: list[float] = field(default_factory=list)
-    """Relative error of the amount; nan where the edit has none or the right suggestion was not made."""
-    path: list[str] = field(default_factory=list)
-    sha256: list[str] = field(default_factory=list)
-
-    def add(self, trial: Trial, probabilities: np.ndarray, alarm: bool, amount_error: float) -> None:
-        """Note one trial."""
-        self.draw.append(trial.draw)
-        self.label.append(trial.label)
-        self.severity.append(trial.severity)
-        self.probabilities.append(probabilities)
-        self.alarm.append(alarm)
-        self.amount_error.append(amount_error)
-        self.path.append(trial.photo.path)
-        self.sha256.append(trial.photo.sha256)
+    path: str = ""
+    sha256: str = ""
+    probabilities: np.ndarray = field(default_factory=lambda: np.zeros(len(CLASSES) + 1))
+    alarm: bool = False
+    amount_error: float = math.nan
 
 
 def eval_edits(
@@ -111,7 +95,7 @@ def eval_edits(
         per_photo: edits a photo in each of ``visible`` and ``realistic``.
         limit: use only so many photos, drawn by ``seed``.
         saliency: where the main subject is, which some edits go by.
-        keep: return each trial's line (:mod:`calm.eval.predictions`) as ``predictions`` too.
+        keep: return each probe's line (:mod:`calm.eval.paired`) as ``predictions`` too.
 
     Returns:
         ``visible strong realistic high`` (each ``n top1 top3 top1_with_nothing recall_at_threshold amount_error
@@ -121,43 +105,38 @@ def eval_edits(
     Raises:
         DataError: for no readable photo, or photos that the model was trained on.
     """
-    paths = draw(find(photos), limit, seed)
-    compared = refuse_trained(predictor, paths)
-    failed: list[dict[str, str]] = []
-    outcomes = Outcomes()
-    waiting: list[Trial] = []
-    source = decode(progress(paths, "editing", len(paths)), failed)
-    for trial in _trials(source, saliency_map(saliency), per_photo, seed):
-        waiting.append(trial)
-        if len(waiting) == batch_size:
-            _show(predictor, waiting, outcomes)
-            waiting = []
-    if waiting:
-        _show(predictor, waiting, outcomes)
-    if not outcomes.draw:
-        raise DataError(f"expected at least one photo that can be read in {photos}, found {len(failed)} that failed")
+    drawn = Drawn.unseen(predictor, photos, limit, seed)
+    probes = _probes(drawn.photos("editing"), saliency_map(saliency), per_photo, seed)
+    shown: list[Probe] = []
+    while waiting := list(islice(probes, batch_size)):
+        _show(predictor, waiting)
+        shown += waiting
+    if not shown:
+        raise DataError(
+            f"expected at least one photo that can be read in {photos}, found {len(drawn.failed)} that failed"
+        )
     names = [f"{attribute} {direction}" for attribute, direction in CLASSES]
-    return plain(
+    found = drawn.result(
+        "edits",
         {
-            "task": "edits",
-            "photos": len(paths) - len(failed),
+            "photos": len(drawn.paths) - len(drawn.failed),
             "seed": seed,
             "per_photo": per_photo,
             "attributes": _editable(COMMON + HIGH),
-            "training_hashes_compared": compared,
-            **summarise(outcomes, names),
-            "failed": failed,
-        }
-        | stamp(predictor)
-        | ({"predictions": _lines(outcomes, names)} if keep else {})
+            "training_hashes_compared": drawn.compared,
+            **summarise(shown, names),
+        },
     )
+    return found | ({"predictions": [_line(each, names) for each in shown]} if keep else {})
 
 
-def summarise(outcomes: Outcomes, names: Sequence[str]) -> dict[str, Any]:
-    """All figures from the trials. ``names``: the classes as "attribute direction", in the predictor's order."""
-    draws, labels = np.array(outcomes.draw), np.array(outcomes.label)
-    table, severity = np.stack(outcomes.probabilities), np.array(outcomes.severity)
-    errors = np.array(outcomes.amount_error)
+def summarise(probes: Sequence[Probe], names: Sequence[str]) -> dict[str, Any]:
+    """All figures from the probes. ``names``: the classes as "attribute direction", in the predictor's order."""
+    draws, labels, severity, alarms, errors = (
+        np.array([getattr(each, name) for each in probes])
+        for name in ("draw", "label", "severity", "alarm", "amount_error")
+    )
+    table = np.stack([each.probabilities for each in probes])
     untouched = draws == "untouched"
     threshold = threshold_for_false_alarms(table[untouched, :-1].max(1), FALSE_ALARM_RATE)
     visible, high = draws == "visible", draws == "high"
@@ -166,10 +145,10 @@ def summarise(outcomes: Outcomes, names: Sequence[str]) -> dict[str, Any]:
         return _figures(table[chosen], labels[chosen], errors[chosen], threshold) if chosen.any() else None
 
     attributes = [name.split()[0] for name in names]
-    told = visible | high
+    shown = visible | high
     own = np.array([attributes[label] if label < len(names) else "" for label in labels])
-    per_attribute = {name: figures(told & (own == name)) for name in dict.fromkeys(attributes)}
-    per_class = {name: figures(told & (labels == i)) for i, name in enumerate(names)}
+    per_attribute = {name: figures(shown & (own == name)) for name in dict.fromkeys(attributes)}
+    per_class = {name: figures(shown & (labels == i)) for i, name in enumerate(names)}
     judged = visible | untouched
     return {
         "visible": figures(visible),
@@ -179,7 +158,7 @@ def summarise(outcomes: Outcomes, names: Sequence[str]) -> dict[str, Any]:
         "per_attribute": {name: each for name, each in per_attribute.items() if each},
         "per_class": {name: each for name, each in per_class.items() if each},
         "confusions": _confusions(table[visible], labels[visible], names),
-        "untouched": _alarms(np.array(outcomes.alarm), draws, threshold),
+        "untouched": _alarms(alarms, draws, threshold),
         "calibration_error": expected_calibration_error(
             np.clip(table[judged].max(1), 0, 1), table[judged].argmax(1) == labels[judged]
         ),
@@ -193,8 +172,7 @@ def _figures(table: np.ndarray, labels: np.ndarray, errors: np.ndarray, threshol
     known = errors[np.isfinite(errors)]
     return {
         "n": n,
-        "top1": first.value,
-        "top1_interval": [first.low, first.high],
+        **first.named("top1"),
         "top3": float((ranks < 3).mean()),
         "top1_with_nothing": float((ranks_of(table, labels) < 1).mean()),
         "recall_at_threshold": float(((ranks < 1) & (table[:, :-1].max(1) > threshold)).mean()),
@@ -210,61 +188,55 @@ def _alarms(alarm: np.ndarray, draws: np.ndarray, threshold: float) -> dict[str,
     return {
         "n": n,
         "confidence": ALARM,
-        "false_alarms": plainly.value,
-        "false_alarms_interval": [plainly.low, plainly.high],
+        **plainly.named("false_alarms"),
         "false_alarms_with_nuisances": disguised.value,
         "threshold": threshold,
         "threshold_false_alarms": FALSE_ALARM_RATE,
     }
 
 
-def _lines(outcomes: Outcomes, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each trial's line. Of an edit the class that was thought likeliest, "" for a tie; of a photo without one
+def _line(probe: Probe, names: Sequence[str]) -> dict[str, Any]:
+    """A probe's line. Of an edit the class that was thought likeliest, "" for a tie; of a photo without one
     ``nothing``, or ``alarm`` where something was suggested.
     """
-    lines = []
-    for i, table in enumerate(outcomes.probabilities):
-        if outcomes.label[i] < len(names):
-            given, best = names[outcomes.label[i]], np.flatnonzero(table[:-1] == table[:-1].max())
-            said = names[best[0]] if best.size == 1 else ""
-        else:
-            given, said = "nothing", "alarm" if outcomes.alarm[i] else "nothing"
-        lines.append(prediction("edits", outcomes.path[i], outcomes.sha256[i], said, given, outcomes.draw[i]))
-    return lines
+    predicted, given = "alarm" if probe.alarm else "nothing", "nothing"
+    if probe.label < len(names):
+        table = probe.probabilities[:-1]
+        best = np.flatnonzero(table == table.max())
+        predicted, given = names[best[0]] if best.size == 1 else "", names[probe.label]
+    return prediction("edits", probe.path, probe.sha256, predicted, given, probe.draw)
 
 
 def _confusions(table: np.ndarray, labels: np.ndarray, names: Sequence[str], most: int = 10) -> list[dict[str, Any]]:
     """The commonest mistakes: which class was taken for which, and how often."""
-    said = table[:, :-1].argmax(1)
-    wrong = Counter((int(a), int(b)) for a, b in zip(labels, said, strict=True) if a != b)
+    likeliest = table[:, :-1].argmax(1)
+    wrong = Counter((int(a), int(b)) for a, b in zip(labels, likeliest, strict=True) if a != b)
     return [{"edit": names[a], "said": names[b], "n": n} for (a, b), n in wrong.most_common(most)]
 
 
-def _trials(photos: Iterator[Photo], find_subject: SaliencyMap | None, per_photo: int, seed: int) -> Iterator[Trial]:
+def _probes(photos: Iterator[Photo], find_subject: SaliencyMap | None, per_photo: int, seed: int) -> Iterator[Probe]:
     """Each photo untouched, with nuisances alone, and with its share of the edits."""
-    from calm.edits import make_lesson
-
     rng = np.random.default_rng(seed)
     common, high = _editable(COMMON), _editable(HIGH)
     decks = {"visible": _Deck(common, rng), "realistic": _Deck(common, rng), "high": _Deck(high, rng)}
     turns = {"visible": per_photo, "realistic": per_photo, "high": 1}
     for photo in photos:
-        yield Trial("untouched", photo, len(CLASSES))
+        yield Probe("untouched", photo, len(CLASSES))
         subject = find_subject(photo.pixels) if find_subject else None
-        lesson = make_lesson(photo.pixels, rng, count=0, saliency=subject)
-        yield Trial("nuisances", edited(photo, lesson.pixels), len(CLASSES))
+        made = synthetic_edit(photo.pixels, rng, count=0, saliency=subject)
+        yield Probe("nuisances", edited(photo, made.pixels), len(CLASSES))
         for name, deck in decks.items():
             for attribute in deck.deal(turns[name]):
                 least = 0.0 if name == "realistic" else VISIBLE
-                lesson = make_lesson(
+                made = synthetic_edit(
                     photo.pixels, rng, attributes=[attribute], count=1, min_severity=least, saliency=subject
                 )
-                if len(lesson.applied) != 1 or lesson.applied[0].severity < least:
+                if len(made.applied) != 1 or made.applied[0].severity < least:
                     deck.owe(attribute)  # this photo does not lend itself to it: the next one takes it
                     continue
-                applied = lesson.applied[0]
+                applied = made.applied[0]
                 label = CLASSES.index((applied.attribute, applied.direction))
-                yield Trial(name, edited(photo, lesson.pixels), label, applied.severity, applied.amount)
+                yield Probe(name, edited(photo, made.pixels), label, applied.severity, applied.amount)
 
 
 class _Deck:
@@ -292,30 +264,29 @@ class _Deck:
         self.owed[attribute] += 1
 
 
-def _show(predictor: EditPredictor, trials: list[Trial], outcomes: Outcomes) -> None:
-    """Ask about a batch of trials. Raises :class:`ConfigError` for a predictor that answers in another shape."""
+def _show(predictor: EditPredictor, probes: list[Probe]) -> None:
+    """Show a batch of probes, note what comes of them, and let their photos go.
 
-    photos = [trial.photo for trial in trials]
+    Raises :class:`ConfigError` for a predictor that answers in another shape.
+    """
+    photos = [probe.photo for probe in probes if probe.photo is not None]
     table = np.asarray(predictor.edit_probabilities(photos), float)
-    if table.shape != (len(trials), len(CLASSES) + 1):
+    if table.shape != (len(probes), len(CLASSES) + 1):
         raise ConfigError(
-            f"expected edit probabilities of shape {(len(trials), len(CLASSES) + 1)}, found {table.shape}; "
+            f"expected edit probabilities of shape {(len(probes), len(CLASSES) + 1)}, found {table.shape}; "
             f"the last column is nothing to mend"
         )
-    suggested = [suggestions for _, suggestions in predictor.suggest(photos)]
-    for trial, row, suggestions in zip(trials, table, suggested, strict=True):
-        error = np.nan
-        if trial.label < len(CLASSES) and trial.amount:
-            wanted = CLASSES[trial.label]
+    for probe, photo, row, (_, suggestions) in zip(probes, photos, table, predictor.suggest(photos), strict=True):
+        if probe.label < len(CLASSES) and probe.amount:
+            wanted = CLASSES[probe.label]
             right = (each for each in suggestions if (each.attribute, each.direction) == wanted)
-            amount = next((each.amount for each in right if each.amount is not None), None)
-            error = np.nan if amount is None else abs(amount - trial.amount) / abs(trial.amount)
-        outcomes.add(trial, row, any(each.confidence >= ALARM for each in suggestions), float(error))
+            amount = next((each.amount for each in right if each.amount is not None), math.nan)
+            probe.amount_error = abs(amount - probe.amount) / abs(probe.amount)
+        probe.alarm = any(each.confidence >= ALARM for each in suggestions)
+        probe.probabilities, probe.path, probe.sha256, probe.photo = row, photo.path, photo.sha256, None
 
 
 def _editable(attributes: Sequence[str]) -> tuple[str, ...]:
     """Those of the attributes that there is an edit for."""
-    from calm.edits import edits
-
     there = edits()
     return tuple(name for name in attributes if name in there)

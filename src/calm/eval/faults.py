@@ -5,19 +5,18 @@ the mean of many frames of the same scene (``_mean``), which is their clean twin
 name of MEFB differs in case.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calm.data.batches import decoded, draw
 from calm.data.record import photos_below
 from calm.errors import DataError
-from calm.eval.gather import decoded, draw, held_out, plain, seen_in_training, stamp
-from calm.eval.metrics import proportion
+from calm.eval.gather import Drawn, held_out, seen_in_training
 from calm.inference.pipeline import Pipeline
+from calm.tasks.metrics import proportion
 from calm.types import CLASSES, MOST
 
 REMEDIES = {
@@ -56,21 +55,19 @@ def eval_faults(
     """
     found = faulty_photos(mefb, polyu, hidden)
     paths = {kind: draw(each, limit, seed) for kind, each in found.items()}
-    failed: list[dict[str, str]] = []
+    drawn = Drawn(pipeline, [path for each in paths.values() for path in each])
     least = pipeline.answers.model.config.remedy_least
-    return plain(
+    return drawn.result(
+        "faults",
         {
-            "task": "faults",
             "held_out": hidden,
             "threshold": least,
-            "seen_in_training": seen_in_training(pipeline, [path for each in paths.values() for path in each]),
+            "seen_in_training": seen_in_training(pipeline, drawn.paths),
             "faults": {
-                kind: _figures(_probabilities(pipeline, each, kind, failed), REMEDIES[kind], least)
+                kind: _figures(_probabilities(pipeline, each, kind, drawn.failed), REMEDIES[kind], least)
                 for kind, each in paths.items()
             },
-            "failed": failed,
-        }
-        | stamp(pipeline)
+        },
     )
 
 
@@ -120,8 +117,7 @@ def _figures(table: np.ndarray, remedy: tuple[str, str], least: float) -> dict[s
     return {
         "n": len(table),
         "remedy": " ".join(remedy),
-        "first": first.value,
-        "first_interval": [first.low, first.high],
+        **first.named("first"),
         "named": (sure & among).mean(),
         "likeliest": likeliest.mean(),
     }

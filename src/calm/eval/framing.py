@@ -4,20 +4,19 @@ Every photo has about ten crops that people found good. A crop is as good as its
 nearest of them. Only photos whose name's SHA-256 is odd are used; the others are held out.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calm.data.batches import draw
 from calm.data.images import Photo
 from calm.errors import DataError
-from calm.eval.gather import decode, draw, held_out, plain, progress, seen_in_training, stamp
-from calm.eval.metrics import bootstrap
+from calm.eval.gather import Drawn, held_out, seen_in_training
 from calm.inference.framing import WHOLE, Crop, area, best_crop
 from calm.inference.pipeline import Pipeline
+from calm.tasks.metrics import bootstrap, mean_gap
 from calm.types import CLASSES
 
 CROPS = "json/image_crops.json"
@@ -42,13 +41,12 @@ def eval_framing(
         DataError: for another layout, or no photo that can be read.
     """
     people = read_crops(root)
-    paths = draw(sorted(people), limit, seed)
-    failed: list[dict[str, str]] = []
+    drawn = Drawn(pipeline, draw(sorted(people), limit, seed))
     rows = []
-    for photo in decode(progress(paths, "framing", len(paths)), failed):
+    for photo in drawn.photos("framing"):
         good = [_shares(box, photo) for box in people[photo.path] if _inside(box, photo)]
         if not good:
-            failed.append({"path": photo.path, "error": "no crop lies within the photo"})
+            drawn.failed.append({"path": photo.path, "error": "no crop lies within the photo"})
             continue
         odds = pipeline.edit_probabilities([photo])[0]
         likeliest = max(FRAMING, key=lambda index: odds[index])
@@ -56,23 +54,20 @@ def eval_framing(
         suggested = odds[likeliest] >= pipeline.answers.model.config.remedy_least
         rows.append((best_iou(crop, good), best_iou(WHOLE, good), crop != WHOLE, suggested))
     if not rows:
-        raise DataError(f"expected at least one photo with crops in {root}, found {len(failed)} that failed")
+        raise DataError(f"expected at least one photo with crops in {root}, found {len(drawn.failed)} that failed")
     chosen, whole, cropped, suggested = np.array(rows, float).T
-    gain = bootstrap(lambda a, b: float((a - b).mean()), chosen, whole, resamples=resamples, seed=seed)
+    gain = bootstrap(mean_gap, chosen, whole, resamples=resamples, seed=seed)
     figures = {
-        "task": "framing",
         "photos": len(rows),
-        "seen_in_training": seen_in_training(pipeline, paths),
+        "seen_in_training": seen_in_training(pipeline, drawn.paths),
         "iou": chosen.mean(),
         "iou_whole": whole.mean(),
-        "gain": gain.value,
-        "gain_interval": [gain.low, gain.high],
+        **gain.named("gain"),
         "cropped": cropped.mean(),
         "suggested": suggested.mean(),
         "iou_suggested": np.where(suggested, chosen, whole).mean(),
-        "failed": failed,
     }
-    return plain(figures | stamp(pipeline))
+    return drawn.result("framing", figures)
 
 
 def read_crops(root: str | Path) -> dict[str, list[list[float]]]:

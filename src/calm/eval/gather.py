@@ -1,27 +1,23 @@
 """What every evaluation needs: photos to ask about, progress on stderr, and figures as plain JSON data."""
 
-from __future__ import annotations
-
 import hashlib
 import math
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import asdict, is_dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
+from calm.data.batches import decode, decoded, draw
 from calm.data.hashes import hash_files
+from calm.data.images import Photo
+from calm.data.progress import progress
 from calm.data.record import photos_below
-from calm.engine import Answer, Engine, Model, Task
-from calm.errors import DataError, PhotoError
+from calm.errors import DataError
+from calm.inference.engine import Answer, Engine
+from calm.inference.tasks import Model, Task
 
-if TYPE_CHECKING:
-    from calm.data.images import Photo
-
-T = TypeVar("T")
 Paths = str | Path | Sequence[str]
 """A folder of photos (searched recursively), or a list of files."""
 
@@ -39,12 +35,6 @@ def find(photos: Paths) -> list[str]:
     return found
 
 
-def draw(paths: Sequence[str], limit: int | None, seed: int) -> list[str]:
-    """``limit`` of the paths drawn at random without replacement, or all of them, in an order that ``seed`` decides."""
-    order = np.random.default_rng([seed, len(paths)]).permutation(len(paths))
-    return [paths[i] for i in order[:limit]]
-
-
 def held_out(name: str) -> bool:
     """Whether a photo or scene of FLMS, MEFB or PolyU is of the half kept out of development: SHA-256 even."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2 == 0
@@ -56,19 +46,19 @@ def refuse_trained(predictor: object, paths: Sequence[str]) -> int:
     A predictor that knows what it was trained on names it in ``trained_on``: SHA-256 of files, or the first digits of
     it, all equally long. Returns how many hashes were compared with; 0 says that nothing could be checked.
     """
-    seen, known = _seen(predictor, paths)
-    if seen:
+    trained, known = _seen(predictor, paths)
+    if trained:
         raise DataError(
-            f"expected photos that the model was never trained on, found {len(seen)} of {len(paths)} in its training, "
-            f"such as {seen[0]}; name a held-out set"
+            f"expected photos that the model was never trained on, found {len(trained)} of {len(paths)} in its "
+            f"training, such as {trained[0]}; name a held-out set"
         )
     return known
 
 
 def seen_in_training(predictor: object, paths: Sequence[str]) -> int | None:
     """How many of these files the predictor was trained on; None where it does not say what it was trained on."""
-    seen, known = _seen(predictor, paths)
-    return len(seen) if known else None
+    trained, known = _seen(predictor, paths)
+    return len(trained) if known else None
 
 
 def _seen(predictor: object, paths: Sequence[str]) -> tuple[list[str], int]:
@@ -81,31 +71,52 @@ def _seen(predictor: object, paths: Sequence[str]) -> tuple[list[str], int]:
     return [path for path in paths if hashes[path][:digits] in known], len(known)
 
 
-def decode(paths: Iterable[str], failed: list[dict[str, str]]) -> Iterator[Photo]:
-    """The photos that can be read, one after the other; the others are added to ``failed``."""
-    from calm.data.images import load_photo
-
-    for path in paths:
-        try:
-            photo = load_photo(path)
-        except PhotoError as error:
-            failed.append({"path": path, "error": " ".join(str(error).split())})
-            continue
-        yield photo
-
-
 def ask(predictor: Model, paths: Sequence[str], task: Task, label: str, failed: list[dict[str, str]]) -> list[Answer]:
     """Ask about every photo through the engine; answers without a result go to ``failed`` instead."""
     answers = []
-    for answer in progress(Engine(predictor).answers(paths, task), label, len(paths)):
-        if answer.result is None:
-            failed.append({"path": answer.path, "error": answer.error or "no reason given"})
-        else:
-            answers.append(answer)
+    with Engine(predictor) as engine:
+        for answer in progress(engine.answers(paths, task), label, len(paths)):
+            if answer.result is None:
+                failed.append({"path": answer.path, "error": answer.error or "no reason given"})
+            else:
+                answers.append(answer)
     if not answers:
         first = f"; {failed[0]['path']}: {failed[0]['error']}" if failed else ""
         raise DataError(f"expected at least one photo that can be read, found {len(paths)} that all failed{first}")
     return answers
+
+
+@dataclass
+class Drawn:
+    """The photos of one evaluation, drawn by its seed, and what its result says beside its figures.
+
+    Attributes:
+        compared: hashes of the training that the photos were compared with; 0 where none is known.
+        failed: path and error of each photo that could not be used.
+    """
+
+    predictor: Model
+    paths: list[str]
+    compared: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def unseen(cls, predictor: Model, photos: Paths, limit: int | None, seed: int) -> Self:
+        """``limit`` photos, or all. Raises :class:`DataError` where the predictor was trained on one of them."""
+        paths = draw(find(photos), limit, seed)
+        return cls(predictor, paths, refuse_trained(predictor, paths))
+
+    def photos(self, label: str) -> Iterator[Photo]:
+        """The photos that can be read, with progress."""
+        return decode(progress(self.paths, label, len(self.paths)), self.failed)
+
+    def batches(self, label: str, size: int = 16) -> Iterator[list[Photo]]:
+        """The same in lists of ``size`` at most."""
+        return decoded(self.paths, label, self.failed, size)
+
+    def result(self, task: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures as plain JSON data, with what they were measured on and with."""
+        return plain({"task": task, **figures, "failed": self.failed} | stamp(self.predictor))
 
 
 def edited(photo: Photo, pixels: np.ndarray) -> Photo:
@@ -117,43 +128,6 @@ def edited(photo: Photo, pixels: np.ndarray) -> Photo:
 def renamed(photo: Photo, nonce: str) -> Photo:
     """The same pixels under another hash, so that a cache cannot answer in place of the model."""
     return replace(photo, sha256=hashlib.sha256(f"{nonce} {photo.path} {photo.sha256}".encode()).hexdigest())
-
-
-def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of ``size`` items, the last one shorter."""
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
-
-
-def decoded(paths: Sequence[str], label: str, failed: list[dict[str, str]], size: int = 16) -> Iterator[list[Photo]]:
-    """The photos that can be read in batches of ``size`` at most, with progress; the others are added to ``failed``."""
-    for group in progress(list(batches(paths, size)), label):
-        photos = list(decode(group, failed))
-        if photos:
-            yield photos
-
-
-PACE = 60.0
-"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
-
-
-def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a progress bar on stderr where that is a terminal, and else a line a minute."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(items, label, total=total, console=console, transient=True)
-        return
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    told = time.monotonic()
-    for done, item in enumerate(items):
-        if time.monotonic() - told > PACE:
-            print(f"{label}: {done}" + (f"/{total}" if total else ""), file=sys.stderr, flush=True)
-            told = time.monotonic()
-        yield item
 
 
 def stamp(predictor: Model) -> dict[str, str]:

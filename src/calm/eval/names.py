@@ -1,25 +1,51 @@
 """Is the subject named? Words that the language model writes against nouns that people accept."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calm.data.batches import batches, draw
+from calm.data.tables import read_rows
+from calm.errors import DataError
+from calm.eval.gather import Drawn
 from calm.inference.answers import Answers
-from calm.tasks.exchange import KEYWORDS_QUESTION
+from calm.inference.pipeline import Pipeline
+from calm.model.exchange import KEYWORDS_QUESTION
 
 NOT_NAMED = ("nothing", "unclear")
 """Answers that name no thing."""
+BATCH = 16
 
 
-def names(
-    answers: Answers,
-    photos: Sequence[np.ndarray],
-    accepted: Sequence[frozenset[str]],
-    batch: int = 16,
+def eval_names(
+    pipeline: Pipeline, labels: str | Path, photos: str | Path, *, limit: int | None = None, seed: int = 0
 ) -> dict[str, Any]:
+    """:func:`names` on labelled photos, ``limit`` of them drawn by ``seed``; ``failed`` and the model.
+
+    Args:
+        labels: CSV with the columns path and nouns, which are divided by ``|``.
+        photos: folder that the paths are relative to.
+
+    Raises:
+        DataError: for another table, or no photo that can be read.
+    """
+    accepted = {
+        str(Path(photos) / row["path"]): frozenset(noun.strip().lower() for noun in row["nouns"].split("|"))
+        for row in read_rows(labels, ("path", "nouns"))
+    }
+    drawn = Drawn(pipeline, draw(list(accepted), limit, seed))
+    found = list(drawn.photos("names"))
+    if not found:
+        raise DataError(
+            f"expected the photos of {labels} below {photos}, found none that can be read; give their folder"
+        )
+    named = names(pipeline.answers, [photo.pixels for photo in found], [accepted[photo.path] for photo in found])
+    return drawn.result("names", named)
+
+
+def names(answers: Answers, photos: Sequence[np.ndarray], accepted: Sequence[frozenset[str]]) -> dict[str, Any]:
     """Is the subject named? The first thing that the language model names, against nouns that people accept.
 
     Args:
@@ -30,9 +56,8 @@ def names(
         with a named thing among the first three that is not; the same against other photos' nouns (``*_swapped``).
     """
     found: list[list[str]] = []
-    for start in range(0, len(photos), batch):
-        seen = answers.see(photos[start : start + batch])
-        for text in answers.text(seen, KEYWORDS_QUESTION, length=20):
+    for part in batches(photos, BATCH):
+        for text in answers.text(answers.see(part), KEYWORDS_QUESTION, length=20):
             words = [word.strip(" .").lower() for word in text.split("\n")[0].split(",")]
             found.append([word for word in words if word and word not in NOT_NAMED])
     shift = len(photos) // 2 + 1

@@ -4,31 +4,24 @@ Every photo is damaged by every edit in every direction at one severity, without
 it. A tie counts against the model.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from calm.edits import edits
-from calm.engine import Model
+from calm.edits.base import VISIBLE
 from calm.errors import DataError
-from calm.eval.editing import VISIBLE
-from calm.eval.gather import Paths, decode, draw, edited, find, plain, progress, refuse_trained, stamp
-from calm.eval.metrics import proportion
-from calm.eval.saliency import SaliencySource, saliency_map
+from calm.eval.gather import Drawn, Paths, edited
+from calm.inference.tasks import Model
+from calm.model.saliency import SaliencySource, saliency_map
+from calm.tasks.metrics import proportion
 
 SEVERITY = 0.75
 
 
 def eval_order(
-    predictor: Model,
-    photos: Paths,
-    *,
-    seed: int = 0,
-    limit: int | None = None,
-    saliency: SaliencySource = "packaged",
+    predictor: Model, photos: Paths, *, seed: int = 0, limit: int | None = None, saliency: SaliencySource = "packaged"
 ) -> dict[str, Any]:
     """Scores of damaged copies against those of their originals.
 
@@ -45,12 +38,10 @@ def eval_order(
     Raises:
         DataError: for no photo that can be read and damaged, or photos that the model was trained on.
     """
-    paths = draw(find(photos), limit, seed)
-    refuse_trained(predictor, paths)
+    drawn = Drawn.unseen(predictor, photos, limit, seed)
     find_subject = saliency_map(saliency)
-    failed: list[dict[str, str]] = []
     changes: defaultdict[str, list[float]] = defaultdict(list)
-    for index, photo in enumerate(decode(progress(paths, "order", len(paths)), failed)):
+    for index, photo in enumerate(drawn.photos("order")):
         subject = find_subject(photo.pixels) if find_subject else None
         kinds, shown = [], [photo]
         for name, edit in edits().items():
@@ -65,27 +56,20 @@ def eval_order(
         for kind, value in zip(kinds, copies, strict=True):
             changes[kind].append(value - whole)
     if not changes:
-        raise DataError(f"expected at least one photo that can be read and damaged, found none of {len(paths)}")
+        raise DataError(f"expected at least one photo that can be read and damaged, found none of {len(drawn.paths)}")
     every = [change for each in changes.values() for change in each]
-    return plain(
+    return drawn.result(
+        "order",
         {
-            "task": "order",
-            "photos": len(paths) - len(failed),
+            "photos": len(drawn.paths) - len(drawn.failed),
             "severity": SEVERITY,
             "pairs": len(every),
             "below": np.mean(np.array(every) < 0),
             "per_kind": {kind: _line(each) for kind, each in sorted(changes.items())},
-            "failed": failed,
-        }
-        | stamp(predictor)
+        },
     )
 
 
 def _line(changes: list[float]) -> dict[str, Any]:
     below = proportion(sum(each < 0 for each in changes), len(changes))
-    return {
-        "n": len(changes),
-        "below": below.value,
-        "interval": [below.low, below.high],
-        "change": float(np.mean(changes)),
-    }
+    return {"n": len(changes), **below.named("below", "interval"), "change": float(np.mean(changes))}

@@ -1,5 +1,9 @@
 """Is one model better than another, or did the photos fall that way? Tests on the very same photos.
 
+Predictions are kept as JSON lines ``{"task", "path", "sha256", "draw", "predicted", "given"}``. ``draw`` tells apart
+what was asked of one photo; it is "" where a photo is asked about once. ``predicted`` and ``given`` are numbers on
+1–10, or names of classes.
+
 - Correlations: paired bootstrap. Photos are drawn with replacement, the same for both models, and the difference of the
   two correlations is taken each time: its 2.5th and 97.5th percentile are the interval, and the p of no difference is
   twice the share of draws on the rarer side of 0 (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13
@@ -8,37 +12,80 @@
   that one model alone has right (McNemar, Psychometrika 12, 1947).
 """
 
-from __future__ import annotations
-
+import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from calm.errors import DataError
+from calm.errors import DataError, UsageError
 from calm.eval.gather import plain
-from calm.eval.metrics import MIDDLE, RESAMPLES, Metric, plcc, rmse, srcc
-from calm.eval.predictions import Prediction, read_predictions
+from calm.tasks.metrics import MIDDLE, RESAMPLES, Metric, plcc, rmse, srcc
 
 TOLERANCE = 1e-6
 """How far apart two given scores of one photo may lie and be the same label."""
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """One photo's line; see the module."""
+
+    task: str
+    path: str
+    sha256: str
+    draw: str
+    predicted: float | str
+    given: float | str
+
+
+def write_predictions(path: str | Path, predictions: Iterable[Mapping[str, Any]]) -> None:
+    """Write one line a prediction; a file that exists is replaced. Raises :class:`UsageError` where that fails."""
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.writelines(f"{json.dumps(dict(each), ensure_ascii=False)}\n" for each in predictions)
+    except OSError as error:
+        raise UsageError(
+            f"expected a file for predictions that can be written, found: {error}; name another"
+        ) from error
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """The lines of a file, or ``predictions`` of a result in JSON. Raises :class:`DataError` for any other file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            whole = json.loads(text)
+            rows = [whole] if "predicted" in whole else whole["predictions"]
+        except json.JSONDecodeError:
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        found = [Prediction(**row) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"expected predictions at {path}, found none ({error}); write them with --predictions FILE.jsonl"
+        ) from error
+    if not found:
+        raise DataError(f"expected predictions at {path}, found none; write them with --predictions FILE.jsonl")
+    return found
+
+
+def prediction(
+    task: str, path: str, sha256: str | None, predicted: float | str, given: float | str, draw: str = ""
+) -> dict[str, Any]:
+    """A line as plain data."""
+    return asdict(Prediction(task, path, sha256 or "", draw, predicted, given))
+
+
 def eval_paired(
-    first: str | Path,
-    second: str | Path,
-    *,
-    threshold: float = MIDDLE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    first: str | Path, second: str | Path, *, threshold: float = MIDDLE, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Any]:
     """Compare two models by their predictions; see the module for the tests.
 
     Args:
-        first, second: files as :mod:`calm.eval.predictions` writes them.
+        first, second: files as :func:`write_predictions` writes them.
         threshold: on 1–10, above which a photo counts as good.
 
     Returns:
@@ -61,7 +108,7 @@ def eval_paired(
         "only_second": alone[1],
     }
     if all(isinstance(each, str) for each in (*a, *b, *given)):
-        right = [np.array([said == true for said, true in zip(each, given, strict=True)]) for each in (a, b)]
+        right = [np.array([answer == true for answer, true in zip(each, given, strict=True)]) for each in (a, b)]
         draws = np.array([one.draw for one, _ in pairs])
         kinds = [str(kind) for kind in dict.fromkeys(draws)]
         by_draw = {kind: mcnemar(right[0][draws == kind], right[1][draws == kind]) for kind in kinds}

@@ -11,26 +11,59 @@ every photo the same orders nothing: 0.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calm.data.progress import progress
 from calm.data.ratings import read_ratings
-from calm.data.record import Rating
-from calm.engine import Model, describe_task
+from calm.data.record import UserRating
 from calm.errors import DataError, UsageError
-from calm.eval.gather import ask, plain, progress, refuse_trained, stamp
-from calm.eval.metrics import srcc
+from calm.eval.gather import ask, plain, refuse_trained, stamp
+from calm.inference.tasks import DescribeTask, Model
 from calm.personal.folds import apart, folds
 from calm.personal.learners import General, Learner, Learnt, Others, ResidualRidge, Ridge
-from calm.personal.people import Part
 from calm.personal.prior import Prior, Shown
-from calm.profiles import traits_task
+from calm.personal.tasks import TraitsTask
+from calm.tasks.metrics import order
 
 QUERIES = 5
 """Photos that are left to predict for every person, at least."""
+
+
+@dataclass(frozen=True)
+class RatedPart:
+    """One part of a table of ratings.
+
+    Attributes:
+        photos: what the model sees on its photos.
+        people: for each person, indices into ``photos`` and ratings, 1–10.
+    """
+
+    photos: Shown
+    people: list[tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def gather(cls, ratings: Sequence[UserRating], places: Mapping[str, int], shown: Shown) -> RatedPart:
+        """The ratings of photos that were seen; of a photo that a person rated more than once, the mean.
+
+        Args:
+            places: index into ``shown`` of each photo's path.
+        """
+        known = [one for one in ratings if one.path in places]
+        paths = sorted({one.path for one in known})
+        place = {path: i for i, path in enumerate(paths)}
+        by_person: dict[str, dict[int, list[float]]] = {}
+        for one in known:
+            by_person.setdefault(one.person, {}).setdefault(place[one.path], []).append(one.score)
+        people = [
+            (np.array(sorted(photos)), np.array([float(np.mean(photos[i])) for i in sorted(photos)]))
+            for photos in by_person.values()
+        ]
+        return cls(shown[[places[path] for path in paths]], people)
 
 
 def eval_piaa(
@@ -38,13 +71,9 @@ def eval_piaa(
     images: str | Path,
     ratings: str | Path,
     *,
-    shots: Sequence[int] = (10,),
-    people: int = 100,
-    draws: int = 10,
-    seed: int = 0,
     scale: tuple[float, float] | None = None,
-    tested: Collection[str] | None = None,
-    only: Collection[str] | None = None,
+    seed: int = 0,
+    **protocol: Any,
 ) -> dict[str, Any]:
     """How well personal scores order a person's photos; see the module for the protocol and :func:`measure`.
 
@@ -52,29 +81,16 @@ def eval_piaa(
         images: folder that the photos' names in the table are relative to.
         ratings: table of person, photo and rating; see :mod:`calm.data.ratings`.
         scale: lowest and highest rating that could be given; None for those in the table.
-        tested: people to test; the others are learnt from (:func:`calm.personal.folds.apart`). None for parts of the
-            table in turn.
-        only: names of the learners to measure beside the general score; None for all that can be.
+        seed, protocol: of :func:`measure`.
 
     Raises:
-        UsageError: for a learner that is not among those that can be measured here.
         DataError: for a table that cannot be used, or for a predictor that was trained on these photos.
     """
     given, missing = read_ratings(ratings, images, scale)
     compared = refuse_trained(predictor, sorted({one.path for one in given}))
     failed = [{"path": name, "error": f"not found below {images}"} for name in missing]
-    seen, shown = _look(predictor, given, failed)
-    found = measure(
-        given,
-        seen,
-        shown,
-        shots=shots,
-        people=people,
-        draws=draws,
-        seed=seed,
-        tested=tested,
-        only=only,
-    )
+    places, shown = _look(predictor, given, failed)
+    found = measure(given, places, shown, seed=seed, **protocol)
     about = {"task": "piaa", "images": str(images), "ratings": str(ratings), "photos": len(shown), "seed": seed}
     return plain(about | found | {"training_hashes_compared": compared, "failed": failed} | stamp(predictor))
 
@@ -82,18 +98,20 @@ def eval_piaa(
 def learn_prior(predictor: Model, images: str | Path, ratings: str | Path) -> Prior:
     """What is known of any person's taste, from a table of the ratings of many, as :func:`eval_piaa` reads it."""
     given, _ = read_ratings(ratings, images)
-    seen, shown = _look(predictor, given, [])
-    part = Part.gather(given, seen, shown)
-    paths = sorted(seen, key=lambda path: seen[path])
-    known = ask(predictor, paths, traits_task(), "looking at traits", []) if hasattr(predictor, "answers") else []
+    places, shown = _look(predictor, given, [])
+    part = RatedPart.gather(given, places, shown)
+    paths = sorted(places, key=lambda path: places[path])
+    known = ask(predictor, paths, TraitsTask(), "looking at traits", []) if hasattr(predictor, "answers") else []
     rows = [answer.result.features for answer in known if answer.result and answer.result.features is not None]
     return Prior.learn(part.photos, part.people, traits=np.stack(rows) if rows else None)
 
 
-def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, str]]) -> tuple[dict[str, int], Shown]:
+def _look(
+    predictor: Model, ratings: Sequence[UserRating], failed: list[dict[str, str]]
+) -> tuple[dict[str, int], Shown]:
     """Where each rated photo's path stands in what the model sees, and what it sees."""
     paths = sorted({one.path for one in ratings})
-    answers = ask(predictor, paths, describe_task(), "looking at photos", failed)
+    answers = ask(predictor, paths, DescribeTask(), "looking at photos", failed)
     results = [answer.result for answer in answers if answer.result]
     features = np.stack([result.features for result in results if result.features is not None]).astype(float)
     shown = Shown(features, np.array([result.score.value for result in results]))
@@ -101,8 +119,8 @@ def _look(predictor: Model, ratings: Sequence[Rating], failed: list[dict[str, st
 
 
 def measure(
-    ratings: Sequence[Rating],
-    seen: dict[str, int],
+    ratings: Sequence[UserRating],
+    places: dict[str, int],
     shown: Shown,
     *,
     shots: Sequence[int] = (10,),
@@ -116,10 +134,13 @@ def measure(
 
     Args:
         ratings: of single people, 1–10.
-        seen: index into ``shown`` of each photo's path.
+        places: index into ``shown`` of each photo's path.
         shown: what the model sees on the photos.
         shots: numbers of examples.
         people: drawn at random of those with enough ratings that are not all alike.
+        draws: of the examples for each person.
+        tested: people to test; the others are learnt from (:func:`calm.personal.folds.apart`). None for parts of the
+            table in turn.
         only: names of the learners to measure beside the general score; None for all.
 
     Returns:
@@ -133,7 +154,8 @@ def measure(
         DataError: where nobody rated enough photos.
     """
     parts = [
-        Part.gather(one, seen, shown) for one in (folds(ratings, seed) if tested is None else apart(ratings, tested))
+        RatedPart.gather(one, places, shown)
+        for one in (folds(ratings, seed) if tested is None else apart(ratings, tested))
     ]
     most, first = max(shots), 0 if tested is None else 1
     asked_of = [(i, j) for i in range(first, len(parts)) for j in range(len(parts[i].people))]
@@ -155,21 +177,17 @@ def measure(
         learners = {i: [one for one in each if one.name in names] for i, each in learners.items()}
     found = {k: {name: np.full((len(chosen), draws), np.nan) for name in names} for k in shots}
     ceiling = np.full((len(chosen), draws), np.nan)
-    blank = {i: {one.name: _unasked(one, parts[i].photos) for one in each} for i, each in learners.items()}
-    some = [k for k in shots if k]
     for row, (i, j) in progress(list(enumerate(chosen)), "learning tastes"):
         which, given = parts[i].people[j]
         others = _mean_of_others(parts[i], j)
         for draw in range(draws):
-            order = np.random.default_rng([seed, i, j, draw]).permutation(len(which))
-            told, asked = order[:most], order[most:]
-            ceiling[row, draw] = _order(others[which[asked]], given[asked])
-            photos, rest = parts[i].photos[which[told]], parts[i].photos[which[asked]]
+            chances = np.random.default_rng([seed, i, j, draw]).permutation(len(which))
+            rated, asked = chances[:most], chances[most:]
+            ceiling[row, draw] = order(others[which[asked]], given[asked])
+            photos, rest = parts[i].photos[which[rated]], parts[i].photos[which[asked]]
             for learner in learners[i]:
-                said = dict(zip(some, learner.follow(photos, given[told], some, rest), strict=True)) if some else {}
-                said |= {0: blank[i][learner.name][which[asked]]}
-                for k in shots:
-                    found[k][learner.name][row, draw] = _order(said[k], given[asked])
+                for k, predicted in zip(shots, learner.follow(photos, given[rated], shots, rest), strict=True):
+                    found[k][learner.name][row, draw] = order(predicted, given[asked])
     return {
         "shots": {str(k): {name: _figures(found[k][name], found[k]["generic"]) for name in names} for k in shots},
         "by_person": {name: _by_person(found[most][name]) for name in names},
@@ -181,23 +199,15 @@ def measure(
     }
 
 
-def _learners(parts: Sequence[Part], tested: int) -> list[Learner]:
+def _learners(parts: Sequence[RatedPart], tested: int) -> list[Learner]:
     """Every learner; what is learnt from other people comes from the parts that are not tested."""
     rest = [part for i, part in enumerate(parts) if i != tested]
-    photos = Shown(
-        np.concatenate([part.photos.features for part in rest]), np.concatenate([part.photos.general for part in rest])
-    )
     begins = np.cumsum([0, *(len(part.photos) for part in rest)])
     ratings = [
         (which + first, given) for part, first in zip(rest, begins, strict=False) for which, given in part.people
     ]
-    prior = Prior.learn(photos, ratings)
+    prior = Prior.learn(Shown.join([part.photos for part in rest]), ratings)
     return [General(), Ridge(), ResidualRidge(), Others(prior), Learnt(prior)]
-
-
-def _unasked(learner: Learner, photos: Shown) -> np.ndarray:
-    """(n,) what a learner gives to photos before anybody rated any."""
-    return learner.learn(photos[:0], np.zeros(0))(photos)
 
 
 def _enough(person: tuple[np.ndarray, np.ndarray], shots: int) -> bool:
@@ -205,7 +215,7 @@ def _enough(person: tuple[np.ndarray, np.ndarray], shots: int) -> bool:
     return len(which) >= shots + QUERIES and float(np.ptp(given)) > 0
 
 
-def _mean_of_others(part: Part, person: int) -> np.ndarray:
+def _mean_of_others(part: RatedPart, person: int) -> np.ndarray:
     """(photos,), mean rating of everybody else, about each one's own mean; 0 where nobody else rated a photo."""
     total, count = np.zeros(len(part.photos)), np.zeros(len(part.photos))
     for i, (which, given) in enumerate(part.people):
@@ -213,11 +223,6 @@ def _mean_of_others(part: Part, person: int) -> np.ndarray:
             total[which] += given - given.mean()
             count[which] += 1
     return total / np.maximum(count, 1)
-
-
-def _order(said: np.ndarray, given: np.ndarray) -> float:
-    """SRCC; 0 where everything is predicted alike, nan where everything is rated alike."""
-    return 0.0 if np.ptp(given) and not np.ptp(said) else srcc(said, given)
 
 
 def _by_person(values: np.ndarray) -> list[float]:

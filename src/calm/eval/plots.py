@@ -35,6 +35,27 @@ def plot_piaa(figures: Mapping[str, Any], folder: str | Path) -> list[Path]:
     return written
 
 
+def plot_roofline(figures: Mapping[str, Any], path: str | Path) -> None:
+    """Operations a second of each part of the network beside what memory and matrix multiplication allow.
+
+    Args:
+        figures: of :func:`calm.eval.bench.bench`.
+        path: of the picture; its folder exists.
+    """
+    figure = _figure()
+    axes = figure.subplots()
+    top, memory = figures["matmul_gflops"], figures["memory_gb"]
+    parts = {name: each for name, each in figures["parts"].items() if "gflops" in each}
+    places = sorted([*(each["flop_a_byte"] for each in parts.values()), top / memory])
+    places = [places[0] / 4, *places, places[-1] * 4]
+    axes.loglog(places, [min(top, memory * place) for place in places], color="black", label="limit, measured")
+    for name, each in parts.items():
+        axes.loglog(each["flop_a_byte"], each["gflops"], "o", label=f"{name}: {each['gflops'] / top:.0%}")
+    axes.set(xlabel="operations a byte of weights", ylabel="GFLOP a second", title=figures["model"])
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
 def _figure(width: float = 7.0, height: float = 4.5) -> Figure:
     from matplotlib.figure import Figure
 

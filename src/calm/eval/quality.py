@@ -4,8 +4,6 @@ The subset alone predicts the rating of BIQ2021 (everyday photos, faults made on
 is also told within each subset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import numpy as np
 
 from calm.data.datasets.biq2021 import Biq2021
 from calm.errors import DataError
-from calm.eval.gather import decoded, draw, plain, refuse_trained, stamp
-from calm.eval.metrics import RESAMPLES, bootstrap, plcc, srcc
+from calm.eval.gather import Drawn
 from calm.inference.pipeline import Pipeline
-from calm.tasks.reader import means_of
+from calm.model.reader import means_of
+from calm.tasks.metrics import RESAMPLES, bootstrap, plcc, srcc
 
 
 def eval_quality(
@@ -37,27 +35,23 @@ def eval_quality(
         DataError: for another layout, no photo that can be read, or photos that were trained on.
     """
     records = {record.path: record for record in Biq2021().records(root, "test")}
-    paths = draw(list(records), limit, seed)
-    refuse_trained(pipeline, paths)
-    failed: list[dict[str, str]] = []
+    drawn = Drawn.unseen(pipeline, list(records), limit, seed)
     rows = []
-    for photos in decoded(paths, "quality", failed):
-        seen = pipeline.answers.see([photo.pixels for photo in photos])
-        read = zip(photos, means_of(pipeline.answers.qualities(seen)), pipeline.answers.means(seen), strict=True)
+    for photos in drawn.batches("quality"):
+        visual = pipeline.answers.see([photo.pixels for photo in photos])
+        read = zip(photos, means_of(pipeline.answers.qualities(visual)), pipeline.answers.means(visual), strict=True)
         rows += [(photo.path, quality, score) for photo, quality, score in read]
     found = [records[path] for path, _, _ in rows]
     given = [(record.attributes or {})["quality"] for record in found]
     subsets = [record.group or "" for record in found]
     if not rows:
-        raise DataError(f"expected photos of the test that can be read in {root}, found {len(paths)} that cannot")
+        raise DataError(f"expected photos of the test that can be read in {root}, found {len(drawn.paths)} that cannot")
     figures = {
-        "task": "quality",
         "photos": len(rows),
         "quality": _within(subsets, [quality for _, quality, _ in rows], given, resamples, seed),
         "score": _within(subsets, [score for _, _, score in rows], given, resamples, seed),
-        "failed": failed,
     }
-    return plain(figures | stamp(pipeline))
+    return drawn.result("quality", figures)
 
 
 def _within(
@@ -69,10 +63,5 @@ def _within(
     for name in ("whole", *sorted(set(subsets))):
         own = np.ones(len(names), bool) if name == "whole" else names == name
         rank = bootstrap(srcc, ours[own], theirs[own], resamples=resamples, seed=seed)
-        found[name] = {
-            "n": int(own.sum()),
-            "srcc": rank.value,
-            "srcc_interval": [rank.low, rank.high],
-            "plcc": plcc(ours[own], theirs[own]),
-        }
+        found[name] = {"n": int(own.sum()), **rank.named("srcc"), "plcc": plcc(ours[own], theirs[own])}
     return found

@@ -9,8 +9,6 @@ without Java the words are split plainly, and METEOR is not computed. Its CIDEr 
 n-grams of 1–4 words, not stemmed, counts clipped, σ = 6, document frequencies from the references, times ten.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import io
@@ -19,7 +17,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,17 @@ import numpy as np
 from calm.data.datasets.folder import locate
 from calm.data.record import Split, dataset
 from calm.errors import DataError, UsageError
-from calm.eval.metrics import RESAMPLES, bootstrap
+from calm.tasks.metrics import RESAMPLES, bootstrap, mean_gap
 
 References = Mapping[str, Sequence[str]]
 """What people wrote, by photo."""
-PER_PHOTO = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider")
+PROGRAMS = {
+    "bleu": ("bleu_1", "bleu_2", "bleu_3", "bleu_4"),
+    "meteor": ("meteor",),
+    "rouge": ("rouge_l",),
+    "cider": ("cider",),
+}
+"""Modules of pycocoevalcap, and the figures that each computes."""
 
 Scored = tuple[float, list[float]]
 """A figure over all photos, and one a photo."""
@@ -128,20 +132,15 @@ def against_references(
     tokens, given = cut[: len(texts)], cut[len(texts) :]
     metrics: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for names, compute in _metrics(package, java):
-        own = _quietly(compute, given, tokens)
-        wrong = own if isinstance(own, str) else _quietly(compute, given, [tokens[i] for i in other])
+    for program, names in PROGRAMS.items():
+        own = _computed(program, given, tokens, java)
+        wrong = own if isinstance(own, str) else _computed(program, given, [tokens[i] for i in other], java)
         if isinstance(own, str) or isinstance(wrong, str):
             missing |= dict.fromkeys(names, str(wrong))
             continue
         for name, (value, each), (control, beside) in zip(names, own, wrong, strict=True):
-            gain = bootstrap(_gap, each, beside, resamples=resamples, seed=seed)
-            metrics[name] = {
-                "value": value,
-                "wrong_photo": control,
-                "gain": gain.value,
-                "interval": [gain.low, gain.high],
-            }
+            gain = bootstrap(mean_gap, each, beside, resamples=resamples, seed=seed)
+            metrics[name] = {"value": value, "wrong_photo": control, **gain.named("gain", "interval")}
     return {
         "photos": len(texts),
         "references": float(np.mean([len(each) for each in references])),
@@ -185,70 +184,35 @@ def _treebank(texts: Sequence[str], package: Path, java: str | None) -> list[str
     return [" ".join(word for word in line.split() if word not in PUNCTUATIONS) for line in lines]
 
 
-def _metrics(
-    package: Path, java: str | None
-) -> list[tuple[tuple[str, ...], Callable[[list[list[str]], list[list[str]]], list[Scored]]]]:
-    """What is computed: names, and a function of (references, comments) that gives one :data:`Scored` a name."""
-
-    def bleu(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
-        from pycocoevalcap.bleu.bleu import Bleu
-
-        values, each = Bleu(4).compute_score(dict(enumerate(given)), dict(enumerate(said)), verbose=0)
-        return [(float(value), [float(x) for x in row]) for value, row in zip(values, each, strict=True)]
-
-    def rouge(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
-        from pycocoevalcap.rouge.rouge import Rouge
-
-        return [_scored(Rouge().compute_score(dict(enumerate(given)), dict(enumerate(said))))]
-
-    def cider(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
-        from pycocoevalcap.cider.cider import Cider
-
-        return [_scored(Cider().compute_score(dict(enumerate(given)), dict(enumerate(said))))]
-
-    def meteor(given: list[list[str]], said: list[list[str]]) -> list[Scored]:
-        _need_java(java)
-        from pycocoevalcap.meteor.meteor import Meteor
-
-        program = Meteor()
-        try:
-            return [_scored(program.compute_score(dict(enumerate(given)), dict(enumerate(said))))]
-        finally:
-            if program.lock.locked():  # it failed half-way; its destructor would wait for the lock for ever
-                program.lock.release()
-            program.meteor_p.kill()
-            program.meteor_p.wait()
-            for pipe in (program.meteor_p.stdin, program.meteor_p.stdout, program.meteor_p.stderr):
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-    return [
-        (PER_PHOTO[:4], bleu),
-        (("meteor",), meteor),
-        (("rouge_l",), rouge),
-        (("cider",), cider),
-    ]
-
-
-def _quietly(
-    compute: Callable[[list[list[str]], list[list[str]]], list[Scored]], given: list[list[str]], said: list[list[str]]
-) -> list[Scored] | str:
-    """The figures, or on one line why there are none: a Java program that fails must not end the evaluation."""
+def _computed(program: str, given: list[list[str]], texts: list[list[str]], java: str | None) -> list[Scored] | str:
+    """A program's figures, or on one line why there are none: a Java program that fails must not end the evaluation."""
     try:
+        if program == "meteor":
+            _need_java(java)
+        kind = getattr(importlib.import_module(f"pycocoevalcap.{program}.{program}"), program.capitalize())
         with contextlib.redirect_stdout(io.StringIO()):
-            return compute(given, said)
+            scorer = kind()
+            try:
+                values, each = scorer.compute_score(dict(enumerate(given)), dict(enumerate(texts)))
+            finally:
+                if program == "meteor":
+                    _stop(scorer)
+        return list(zip(np.atleast_1d(values).tolist(), np.atleast_2d(each).tolist(), strict=True))
     except (OSError, ValueError, ArithmeticError, subprocess.SubprocessError) as error:
         return " ".join(str(error).split()) or type(error).__name__
+
+
+def _stop(meteor: Any) -> None:  # noqa: ANN401 - the package is an optional one
+    """End METEOR's Java program. Where it failed half-way, its destructor would wait for the lock for ever."""
+    if meteor.lock.locked():
+        meteor.lock.release()
+    meteor.meteor_p.kill()
+    meteor.meteor_p.wait()
+    for pipe in (meteor.meteor_p.stdin, meteor.meteor_p.stdout, meteor.meteor_p.stderr):
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def _need_java(java: str | None) -> None:
     if java is None:
         raise FileNotFoundError("java not found")
-
-
-def _scored(found: tuple[Any, Any]) -> Scored:
-    return float(found[0]), [float(each) for each in found[1]]
-
-
-def _gap(own: np.ndarray, wrong: np.ndarray) -> float:
-    return float(np.mean(own - wrong))

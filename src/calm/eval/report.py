@@ -1,7 +1,5 @@
 """Figures of an evaluation as text: a line for each figure, a table for what is told by attribute, class or scene."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +10,7 @@ def render(figures: Mapping[str, Any]) -> str:
     """Text for people; the JSON of the same figures is the interface for programs.
 
     Args:
-        figures: what a function of :mod:`calm.eval.suites` returned.
+        figures: what an evaluation returned.
     """
     lines: list[tuple[str, str]] = []
     tables: list[str] = []

@@ -1,60 +1,28 @@
-"""The evaluations behind ``calm eval``: each takes a predictor and photos and returns plain data for JSON.
+"""Agreement of scores with people's: on a folder of photos, on any data set, and on PARA's official test.
 
 Every result says what was measured, by which model, on how many photos, and which photos failed. A figure that is
 undefined (a correlation with constant numbers) is None.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calm.data.batches import draw
 from calm.data.datasets.folder import locate, read_labels
 from calm.data.datasets.para import Para
 from calm.data.record import Record, Split, dataset, to_ten
-from calm.engine import Answer, Model, score_task
 from calm.errors import DataError
-from calm.eval.bench import eval_invariance, eval_speed
-from calm.eval.comments import eval_comments
-from calm.eval.editing import eval_edits
-from calm.eval.gather import ask, draw, plain, refuse_trained, seen_in_training, stamp
-from calm.eval.metrics import (
-    MIDDLE,
-    RESAMPLES,
-    accuracy,
-    balanced_accuracy,
-    bootstrap,
-    emd,
-    krcc,
-    mae,
-    panel,
-    plcc,
-    rmse,
-    srcc,
-)
-from calm.eval.paired import eval_paired
-from calm.eval.piaa import eval_piaa
-from calm.eval.predictions import prediction
-from calm.eval.remedies import eval_remedies
-
-__all__ = [
-    "eval_comments",
-    "eval_dataset",
-    "eval_edits",
-    "eval_invariance",
-    "eval_paired",
-    "eval_para",
-    "eval_piaa",
-    "eval_remedies",
-    "eval_scores",
-    "eval_speed",
-]
+from calm.eval.gather import ask, plain, refuse_trained, seen_in_training, stamp
+from calm.eval.paired import prediction
+from calm.inference.tasks import Model, ScoreTask
+from calm.tasks import metrics
+from calm.tasks.metrics import MIDDLE, RESAMPLES, accuracy, bootstrap, plcc, rmse, srcc
 
 SCALES = ((0.0, 1.0), (1.0, 5.0), (1.0, 10.0), (0.0, 5.0), (0.0, 10.0), (0.0, 100.0))
 """Rating scales in use; the first that holds all labels is taken where none is named."""
@@ -71,9 +39,8 @@ def eval_scores(
     scale: tuple[float, float] | None = None,
     threshold: float | None = None,
     limit: int | None = None,
-    resamples: int = RESAMPLES,
     seed: int = 0,
-    keep: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
     """How well the scores of the photos below ``images`` agree with the labels.
 
@@ -84,8 +51,7 @@ def eval_scores(
         threshold: on 1–10, above which a photo counts as good; None for 5 with labels on 1–10, as AVA's are, and for
             the middle of any other scale, which is 5.5 when it is mapped.
         limit: only so many photos, drawn by ``seed``.
-        resamples: draws of the bootstrap behind every 95 % interval.
-        keep: return each photo's line (:mod:`calm.eval.predictions`) as ``predictions`` too.
+        settings: of :class:`Measured`.
 
     Returns:
         ``n srcc plcc krcc rmse mae accuracy balanced_accuracy``, ``interval`` (low and high of each), ``threshold`` (of
@@ -110,16 +76,12 @@ def eval_scores(
     mapping, low, high = _scale([score for _, score in named], scale, labels)
     if threshold is None:
         threshold = AVA_THRESHOLD if (low, high) == AVA_SCALE else MIDDLE
-    chosen = draw(list(wanted), limit, seed) if limit else list(wanted)
-    answers = ask(predictor, chosen, score_task(), "scoring", failed)
-    records = [
-        Record(answer.path, to_ten(wanted[answer.path], low, high), group=_folder(answer.path, images))
-        for answer in answers
-    ]
-    result: dict[str, Any] = {"task": "scores", "images": str(images), "labels": str(labels), "scale": mapping}
-    result |= _figures(answers, records, threshold, resamples, seed)
-    result |= {"failed": failed, **stamp(predictor)}
-    return plain(result | (_kept("scores", answers, records) if keep else {}))
+    records = {
+        path: Record(path, to_ten(wanted[path], low, high), group=_folder(path, images))
+        for path in (draw(list(wanted), limit, seed) if limit else wanted)
+    }
+    about = {"task": "scores", "images": str(images), "labels": str(labels), "scale": mapping}
+    return Measured(predictor, records, threshold, seed, failed, **settings).result(about, "scoring")
 
 
 def eval_dataset(
@@ -130,9 +92,8 @@ def eval_dataset(
     split: Split | None = None,
     limit: int | None = None,
     threshold: float | None = None,
-    resamples: int = RESAMPLES,
     seed: int = 0,
-    keep: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Agreement with the scores of any data set that :func:`calm.data.record.datasets` knows.
 
@@ -140,10 +101,11 @@ def eval_dataset(
         name, root, split: the data set, where it lies and the part of it; None for all of it.
         limit: only so many photos, drawn by ``seed``.
         threshold: as in :func:`eval_scores`; None for 5 where the set is published on 1–10, 5.5 elsewhere.
+        settings: of :class:`Measured`.
 
     Returns:
         as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``people`` where their number and
-        spread are (:class:`calm.eval.metrics.Panel`), and ``seen_in_training``: how many of the photos the model was
+        spread are (:class:`calm.tasks.metrics.Panel`), and ``seen_in_training``: how many of the photos the model was
         trained on (None where it does not say); more than 0 only in a part for training.
 
     Raises:
@@ -163,42 +125,24 @@ def eval_dataset(
         seen = seen_in_training(predictor, list(chosen))
     else:
         seen = 0 if refuse_trained(predictor, list(chosen)) else None
-    failed: list[dict[str, str]] = []
-    answers = ask(predictor, list(chosen), score_task(), f"scoring {name}", failed)
-    records = [chosen[answer.path] for answer in answers]
     if threshold is None:
         threshold = AVA_THRESHOLD if source.published_scale == AVA_SCALE else MIDDLE
-    result: dict[str, Any] = {
-        "task": "scores",
-        "dataset": name,
-        "root": str(root),
-        "split": split,
-        "photos": len(found),
-    }
-    result |= {"seen_in_training": seen} | _figures(answers, records, threshold, resamples, seed)
-    result |= {"failed": failed, **stamp(predictor)}
-    return plain(result | (_kept("scores", answers, records) if keep else {}))
+    about = {"task": "scores", "dataset": name, "root": str(root), "split": split, "photos": len(found)}
+    measured = Measured(predictor, chosen, threshold, seed, **settings)
+    return measured.result(about | {"seen_in_training": seen}, f"scoring {name}")
 
 
-def eval_para(
-    predictor: Model,
-    root: str | Path,
-    *,
-    limit: int | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    keep: bool = False,
-) -> dict[str, Any]:
+def eval_para(predictor: Model, root: str | Path, **settings: Any) -> dict[str, Any]:
     """Agreement with PARA's official means on its test photos, as a whole and by kind of photo.
 
     Args:
         root: folder of PARA, with ``annotation`` and ``imgs``.
-        limit: only the first photos of the test, for a quick look; the result then says that it is not official.
+        settings: of :class:`Measured`.
 
     Returns:
         as :func:`eval_scores`, with ``emd`` where the raters' histograms are known, ``people`` (how far they agree,
-        :class:`calm.eval.metrics.Panel`), ``per_scene`` (in place of ``per_category``) and ``protocol`` (how the photos
-        were split and what was left out of training).
+        :class:`calm.tasks.metrics.Panel`), ``per_scene`` (in place of ``per_category``) and ``protocol`` (how the
+        photos were split and what was left out of training).
 
     Raises:
         DataError: for missing files, or for a predictor that was trained on test photos.
@@ -206,37 +150,79 @@ def eval_para(
     records, protocol = Para().read(root)
     test = [record for record in records if record.split == "test"]
     compared = refuse_trained(predictor, [record.path for record in test])
-    test = test[:limit]
-    failed: list[dict[str, str]] = []
-    by_path = {record.path: record for record in test}
-    answers = ask(predictor, list(by_path), score_task(), "scoring PARA", failed)
-    records = [by_path[answer.path] for answer in answers]
-    result: dict[str, Any] = {
+    about = {
         "task": "para",
         "root": str(root),
-        "official": protocol.test == OFFICIAL_TEST == len(records),
+        "official": protocol.test == OFFICIAL_TEST == len(test),
         "protocol": {
             "test": "photos named in annotation/PARA-GiaaTest.csv",
             "means": "annotation/aggregation_1.csv, 1–5 mapped to 1–10 by 1 + (s − 1)·9/4",
             "training": "the other photos, without files whose bytes stand in the test, and 1,000 for model selection",
             "training_hashes_compared": compared,
-            **protocol.as_dict(),
+            **asdict(protocol),
         },
     }
-    figures = _figures(answers, records, MIDDLE, resamples, seed, always=True)
-    figures["per_scene"] = figures.pop("per_category")
-    result |= {**figures, "failed": failed, **stamp(predictor)}
-    return plain(result | (_kept("scores", answers, records) if keep else {}))
+    measured = Measured(predictor, {record.path: record for record in test}, MIDDLE, **settings)
+    found = measured.result(about, "scoring PARA", by_group="per_scene")
+    return found | {"official": found["official"] and found["n"] == OFFICIAL_TEST}
+
+
+@dataclass
+class Measured:
+    """Scores of photos that people rated, set beside the ratings.
+
+    Attributes:
+        records: of each photo by its path, every one with a score.
+        threshold: on 1–10, above which a photo counts as good.
+        failed: path and error of photos without a score.
+        resamples: draws of the bootstrap behind every 95 % interval.
+        keep: return each photo's line (:mod:`calm.eval.paired`) as ``predictions`` too.
+    """
+
+    predictor: Model
+    records: Mapping[str, Record]
+    threshold: float
+    seed: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+    resamples: int = RESAMPLES
+    keep: bool = False
+
+    def result(self, about: Mapping[str, Any], label: str, by_group: str = "") -> dict[str, Any]:
+        """What was measured, its figures, what failed, and the model.
+
+        Args:
+            label: of the progress.
+            by_group: what the table of groups is called, which is then there even where there is but one.
+        """
+        answers = ask(self.predictor, list(self.records), ScoreTask(), label, self.failed)
+        records = [self.records[answer.path] for answer in answers]
+        scores = [answer.result.score for answer in answers if answer.result]
+        predicted, given = [score.value for score in scores], _given(records)
+        found = {**about, **agreement(predicted, given, self.resamples, self.seed, self.threshold)}
+        rated = [i for i, record in enumerate(records) if record.histogram is not None]
+        if rated:
+            histograms = [list(records[i].histogram or ()) for i in rated]
+            found["emd"] = metrics.emd([scores[i].distribution for i in rated], histograms)
+        people = [(record.score, record.spread, record.raters) for record in records]
+        if all(None not in each for each in people) and len(people) > 2:
+            found["people"] = asdict(metrics.panel(found["plcc"], *zip(*people, strict=True)))
+        if by_group or len({record.group for record in records}) > 1:
+            found[by_group or "per_category"] = _per_category(records, predicted, self.threshold)
+        found |= {"failed": self.failed, **stamp(self.predictor)}
+        if self.keep:
+            lines = zip(answers, predicted, given, strict=True)
+            found["predictions"] = [prediction("scores", each.path, each.sha256, p, g) for each, p, g in lines]
+        return plain(found)
 
 
 def agreement(
     predicted: Sequence[float], given: Sequence[float], resamples: int, seed: int, threshold: float = MIDDLE
 ) -> dict[str, Any]:
     """All figures of agreement with their intervals; both sides and the threshold on 1–10, n long, n ≥ 1."""
-    metrics = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse, "mae": mae}
-    for each in (accuracy, balanced_accuracy):
-        metrics[each.__name__] = functools.partial(each, threshold=threshold)
-    found = {name: bootstrap(each, predicted, given, resamples=resamples, seed=seed) for name, each in metrics.items()}
+    measures = {each.__name__: each for each in (srcc, plcc, metrics.krcc, rmse, metrics.mae)}
+    for each in (accuracy, metrics.balanced_accuracy):
+        measures[each.__name__] = functools.partial(each, threshold=threshold)
+    found = {name: bootstrap(each, predicted, given, resamples=resamples, seed=seed) for name, each in measures.items()}
     warnings = []
     for name, values in (("predicted scores", predicted), ("labels", given)):
         if np.ptp(np.asarray(values, float)) == 0:
@@ -248,44 +234,6 @@ def agreement(
         "threshold": {"above": threshold, "share_of_labels": float(np.mean(np.asarray(given) > threshold))},
         "warnings": warnings,
     }
-
-
-def _figures(
-    answers: Sequence[Answer],
-    records: Sequence[Record],
-    threshold: float,
-    resamples: int,
-    seed: int,
-    always: bool = False,
-) -> dict[str, Any]:
-    """Agreement as a whole and by category, and the distance of histograms where they are known.
-
-    ``always``: with the table of categories even where there is but one.
-    """
-    scores = [answer.result.score for answer in answers if answer.result]
-    predicted = [score.value for score in scores]
-    found = agreement(predicted, _given(records), resamples, seed, threshold)
-    rated = [i for i, record in enumerate(records) if record.histogram is not None]
-    if rated:
-        histograms = [list(records[i].histogram or ()) for i in rated]
-        found["emd"] = emd([scores[i].distribution for i in rated], histograms)
-    people = [(record.score, record.spread, record.raters) for record in records]
-    if all(None not in each for each in people) and len(people) > 2:
-        found["people"] = asdict(panel(found["plcc"], *zip(*people, strict=True)))
-    if always or len({record.group for record in records}) > 1:
-        found["per_category"] = _per_category(records, predicted, threshold)
-    return found
-
-
-def _kept(task: str, answers: Sequence[Answer], records: Sequence[Record]) -> dict[str, Any]:
-    """Each photo's line, to compare models by."""
-    pairs = zip(answers, _given(records), strict=True)
-    lines = [
-        prediction(task, answer.path, answer.sha256, answer.result.score.value, given)
-        for answer, given in pairs
-        if answer.result
-    ]
-    return {"predictions": lines}
 
 
 def _folder(path: str, root: str | Path) -> str:
@@ -307,10 +255,10 @@ def _scale(scores: Sequence[float], scale: tuple[float, float] | None, labels: s
             f"name the table's own scale"
         )
     if (low, high) == (1.0, 10.0):
-        said = "labels taken as they are, on 1–10"
+        how = "labels taken as they are, on 1–10"
     else:
-        said = f"labels mapped from {low:g}–{high:g} to 1–10 by 1 + (s − {low:g})·9/{high - low:g}, before rmse and mae"
-    found = {"found": [least, most], "low": low, "high": high, "guessed": guessed, "mapping": said}
+        how = f"labels mapped from {low:g}–{high:g} to 1–10 by 1 + (s − {low:g})·9/{high - low:g}, before rmse and mae"
+    found = {"found": [least, most], "low": low, "high": high, "guessed": guessed, "mapping": how}
     return found, low, high
 
 

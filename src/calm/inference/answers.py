@@ -1,7 +1,5 @@
 """Every answer of the network about a batch of photos: score, suggestions, caption, comment."""
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Sequence
@@ -10,24 +8,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedTokenizerBase
 
-from calm.inference.processing import look
+from calm.inference.tasks import HEARD, Heard
+from calm.inference.writing import Prompts, Writer
 from calm.model.backbone import in_chunks
-from calm.model.network import CalmForConditionalGeneration, VisualTokens
-from calm.tasks.exchange import COMMENT_QUESTION, IGNORED, Exchange, embed
-from calm.tasks.observation import Observation, parse_line, score_prefix
-from calm.tasks.reader import Reader
+from calm.model.exchange import COMMENT_QUESTION, IGNORED, Exchange, embed
+from calm.model.network import Network
+from calm.model.reader import Reader
+from calm.model.tokenizer import Tokenizer
+from calm.model.visual import VisualTokens, look
+from calm.tasks.observation import Observation, parse_line
 
-WRITTEN = 16
-"""Texts that are written at once where numbers of rows are fixed: on a CPU sixteen take little longer than one."""
+TEMPERATURE = 0.3
+"""At which the words of a comment are drawn."""
 
 
 @dataclass(frozen=True)
 class Spoken:
     """A comment: the observation line as it was written and as it was read, and the prose behind it.
 
-    ``begun`` is the score that the line begins with; what follows it is the language model's own.
+    ``begun`` are score and faults, which the line begins with; what follows is the language model's own.
     """
 
     line: str
@@ -50,7 +50,7 @@ class Answers(Reader):
         rows: as of :class:`Reader`.
     """
 
-    def __init__(self, model: CalmForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, rows: int = 0) -> None:
+    def __init__(self, model: Network, tokenizer: Tokenizer, rows: int = 0) -> None:
         super().__init__(model.eval(), tokenizer, rows)
 
     @torch.inference_mode()
@@ -65,48 +65,71 @@ class Answers(Reader):
         return VisualTokens(*in_chunks(read, self.rows, *self.views(photos, detail).values()))
 
     def views(self, photos: Sequence[np.ndarray], detail: bool = False) -> dict[str, Tensor]:
-        """What the network sees of photos, see :func:`calm.inference.processing.look`, on its device."""
+        """What the network sees of photos, see :func:`calm.model.visual.look`, on its device."""
         return {name: views.to(self.model.device) for name, views in look(photos, self.model.config, detail).items()}
 
     @torch.inference_mode()
     def text(
-        self, seen: VisualTokens, question: str, length: int = 48, begun: Sequence[str] | None = None
+        self,
+        seen: VisualTokens,
+        question: str,
+        length: int = 48,
+        begun: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        temperature: float = TEMPERATURE,
+        heard: Heard | None = None,
     ) -> list[str]:
-        """Greedy answers in words.
+        """Answers in words, each of them the likeliest next word.
 
         Args:
-            begun: how each answer begins, all of as many tokens; only what follows is returned.
+            begun: how each answer begins; only what follows is returned.
+            seeds: one for each photo, by which words are drawn; behind the first line where the answer
+                has a beginning.
+            temperature: at which they are drawn, above 0.
+            heard: is told what is written, token by token.
+
+        Raises:
+            AbandonedError: where :data:`ABANDONED` says so.
         """
-        core, table, end = self.model.language_model.model, self.model.get_input_embeddings(), self.packer.end
         prompt = self.prompt(seen, question)
-        if begun is not None:
-            ids = torch.tensor([self.packer.tokens(each) for each in begun], device=prompt.device)
-            prompt = torch.cat([prompt, table(ids)], dim=1)
+        starts = [self.packer.tokens(each) for each in begun or [""] * len(prompt)]
+        longest = max(1, *map(len, starts))
+        given = torch.tensor([[*each, *[-1] * (longest - len(each))] for each in starts], device=prompt.device)
+        drawn = torch.tensor([-1] * len(prompt) if seeds is None else list(seeds), device=prompt.device)
 
-        def write(part: Tensor) -> list[Tensor]:
-            # transformers' generate() copies the table of words for every row to read the first one
-            cache, written = DynamicCache(), torch.full((len(part), length), end, device=part.device)
-            done = torch.zeros(len(part), dtype=torch.bool, device=part.device)
-            for place in range(length):
-                states = core(inputs_embeds=part, past_key_values=cache).last_hidden_state[:, -1]
-                words = self.model.word_logits(states).argmax(dim=1).masked_fill(done, end)
-                written[:, place], done = words, done | (words == end)
-                if done.all():
-                    break
-                part = table(words)[:, None]
-            return [written]
+        def words(number: int, ids: list[int]) -> str:
+            (written,) = self.tokenizer.batch_decode([ids[len(starts[number]) :]], skip_special_tokens=True)
+            return written.strip()
 
-        (ids,) = in_chunks(write, WRITTEN if self.rows else 0, prompt)
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        def progress(number: int, ids: list[int]) -> None:
+            if heard is not None:
+                heard(number, words(number, ids))
 
-    def comments(self, seen: VisualTokens, length: int = 150, scores: Sequence[float] | None = None) -> list[Spoken]:
-        """An observation line that begins with the score as it is read, then prose.
+        (line_end,) = self.packer.tokens("\n")
+        prompts = Prompts(prompt, given, drawn, torch.full_like(drawn, begun is None, dtype=torch.bool))
+        writer = Writer(self.model, self.packer.end, line_end, length, temperature, heard and progress)
+        return [words(number, ids) for number, ids in enumerate(writer.write(prompts).tolist())]
 
-        ``scores``: the scores, 1–10, where they have been read already.
+    def comments(
+        self,
+        seen: VisualTokens,
+        length: int = 150,
+        scores: Sequence[float] | None = None,
+        seeds: Sequence[int] | None = None,
+        temperature: float = TEMPERATURE,
+    ) -> list[Spoken]:
+        """An observation line that begins with score and faults as they are read, then prose; :data:`HEARD` is told it.
+
+        Args:
+            scores: 1–10, where they have been read already.
+            seeds: one for each photo, by which the words of its prose are drawn; None for the likeliest words.
+            temperature: at which they are drawn, above 0.
         """
-        begun = [score_prefix(score) for score in (self.means(seen) if scores is None else scores)]
-        found = []
-        for start, text in zip(begun, self.text(seen, COMMENT_QUESTION, length, begun), strict=True):
+        begun = self.line_starts(seen, scores)
+        found, listener = [], HEARD.get()
+        heard = listener and (lambda number, text: listener(number, text.partition("\n")[2].strip()))
+        texts = self.text(seen, COMMENT_QUESTION, length, begun, seeds, temperature, heard)
+        for start, text in zip(begun, texts, strict=True):
             line, _, prose = text.partition("\n")
             found.append(Spoken(start + line, parse_line(start + line), prose.strip(), start))
         return found
@@ -135,7 +158,7 @@ class Answers(Reader):
             one = seen.of(slice(photo, photo + 1))
             states = self.model.hidden(embed(self.model, packed, one), packed.mask, packed.positions)[0]
             places = (packed.labels[0] != IGNORED).nonzero()[:, 0]
-            logs = self.model.word_logits(states[places].float()).log_softmax(dim=1)
+            logs = self.model.word_logits(states[places]).log_softmax(dim=1)
             each = logs.gather(1, packed.labels[0][places, None])[:, 0]
             # the labels of one answer stand side by side; a gap begins the next answer
             answer = torch.cat([places.new_zeros(1), (places.diff() > 1).long().cumsum(0)])

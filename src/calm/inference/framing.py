@@ -4,8 +4,6 @@
 the subject stands farther from the edge as a share of what is left. Every candidate holds most of the subject.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 
@@ -74,14 +72,15 @@ def candidates(direction: str, aspect: float, subject: np.ndarray) -> list[Crop]
     crops = (
         _rounded(x * (1 - wide), y * (1 - tall), wide, tall) for wide, tall in sizes for x in columns for y in rows
     )
-    weights = np.clip(subject - SUBJECT * subject.max(), 0, None)
-    fitting = [
-        crop
-        for crop in dict.fromkeys(crops)
-        if _cuts(crop, direction) and cut(weights, crop).sum() >= KEPT * weights.sum()
-    ]
+    fitting = [crop for crop in dict.fromkeys(crops) if _cuts(crop, direction) and holds(crop, subject)]
     chosen = np.linspace(0, len(fitting) - 1, min(len(fitting), MOST_CANDIDATES)).round().astype(int)
     return [fitting[i] for i in chosen]
+
+
+def holds(crop: Crop, subject: np.ndarray) -> bool:
+    """Whether a crop has most of the subject, of (h, w) how much stands out where, 0–1."""
+    weights = np.clip(subject - SUBJECT * subject.max(), 0, None)
+    return bool(cut(weights, crop).sum() >= KEPT * weights.sum())
 
 
 def area(crop: Crop) -> float:

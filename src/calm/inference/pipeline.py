@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -12,20 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from calm.data.images import Photo
-from calm.edits.suggest import to_suggestion
+from calm.edits.remedy import to_suggestion
+from calm.edits.words import FAULTS
 from calm.errors import UsageError
 from calm.inference.answers import Answers, Spoken
 from calm.inference.framing import best_crop
-from calm.inference.processing import CalmProcessor
 from calm.model.alignment import summarise
-from calm.model.backbone import in_chunks, merge_lora
-from calm.model.network import CalmForConditionalGeneration, VisualTokens
+from calm.model.backbone import in_chunks
+from calm.model.catalogue import describer_sha256, folder_sha256
+from calm.model.exchange import SCORE_QUESTION
+from calm.model.fixed import fix_rows
+from calm.model.merged import load_merged
+from calm.model.network import Network
 from calm.model.precision import fast_dtype, usable_device
-from calm.model.storage import load
-from calm.model.weights import folder_sha256
-from calm.tasks.exchange import SCORE_QUESTION
-from calm.tasks.observation import ASPECTS, FAULTS
+from calm.model.visual import VisualTokens
+from calm.tasks.observation import ASPECTS
 from calm.types import CLASSES, LEVELS, MOST, Aspect, Comment, Score, Suggestion
+
+if TYPE_CHECKING:
+    from calm.inference.processing import CalmProcessor
+    from calm.model.pretrained import CalmForConditionalGeneration
 
 TRAINED_ON = "trained_on.txt"
 ROWS = 8
@@ -36,29 +44,25 @@ FORMER = {"focus": "sharpness"}
 """Other names of aspects."""
 
 
+@dataclass(eq=False)
 class Pipeline:
     """Answers of one network.
 
-    Args:
+    Attributes:
         answers: of the network.
         name, sha256: stand in every row.
         trained_on: first eight hex digits of the SHA-256 of every photo seen in training.
         folder: where the network lies, if it was loaded from a folder.
+        preprocess: the whole frame squashed to a square, and one native-resolution crop of the photo at a long edge of
+            1024.
     """
 
-    preprocess = "calm-views-2"
-    """The whole frame squashed to a square, and one native-resolution crop of the photo at a long edge of 1024."""
-
-    def __init__(
-        self,
-        answers: Answers,
-        name: str,
-        sha256: str,
-        trained_on: frozenset[str] = frozenset(),
-        folder: Path | None = None,
-    ) -> None:
-        self.answers, self.name, self.sha256 = answers, name, sha256
-        self.trained_on, self.folder = trained_on, folder
+    answers: Answers
+    name: str
+    sha256: str
+    trained_on: frozenset[str] = frozenset()
+    folder: Path | None = None
+    preprocess: ClassVar[str] = "calm-views-2"
 
     @classmethod
     def load(cls, folder: str | Path, device: str | None = None, dtype: torch.dtype | None = None) -> Pipeline:
@@ -75,17 +79,13 @@ class Pipeline:
         """
         folder, place = Path(folder), usable_device(device)
         dtype = dtype or fast_dtype(place)
-        model, tokenizer = load(folder)
-        model.tokenizer = tokenizer
-        merge_lora(model.backbone.model)
-        merge_lora(model.language_model)
-        model.requires_grad_(False)
-        for part in (model.backbone, model.alignment, model.language_model):
-            for parameter in part.parameters():  # what is no parameter, such as the angles of positions, stays exact
-                parameter.data = parameter.data.to(dtype)
+        model, tokenizer = load_merged(folder, dtype)
         path = folder / TRAINED_ON
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
-        answers = Answers(model.to(place), tokenizer, ROWS if dtype == torch.bfloat16 else 0)
+        rounds = dtype == torch.bfloat16
+        if rounds:
+            fix_rows(model.to(place).language_model)
+        answers = Answers(model.to(place), tokenizer, ROWS if rounds else 0)
         return cls(answers, folder.name, folder_sha256(folder), trained_on, folder)
 
     # ------------------------------------------------------------------------------------------------ answers
@@ -104,7 +104,8 @@ class Pipeline:
             raise UsageError(f"expected an aspect of {', '.join(ASKED)}, found {unknown[0]!r}")
         seen = self._see(photos)
         scores, found = self._scores(seen), []
-        spoken = self.answers.comments(seen, scores=[score.value for score in scores])
+        seeds = [int(photo.sha256[:8], 16) for photo in photos]
+        spoken = self.answers.comments(seen, scores=[score.value for score in scores], seeds=seeds)
         for score, each in zip(scores, spoken, strict=True):
             noted = aspects_of(each)
             if asked:
@@ -131,7 +132,7 @@ class Pipeline:
                 for k in range(most)
                 if float(sure[row, k]) >= least
             ]
-            found.append([self._framed(photo, each) for each in made])
+            found.append([self._framed(photo, each) if each.attribute == "framing" else each for each in made])
         return list(zip(self._scores(seen), found, strict=True))
 
     def edit_probabilities(self, photos: Sequence[Photo]) -> np.ndarray:
@@ -148,14 +149,15 @@ class Pipeline:
         def read(frames: Tensor) -> list[Tensor | None]:
             features = model.backbone(frames, model.config.layers)
             seen, summary = model.align(features), summarise(features)
-            return [seen.frame, seen.words, seen.thematic, model.alignment.overview(summary) if count else summary]
+            overview = model.alignment.overview(summary) if count else summary
+            return [seen.frame, seen.words, seen.score, seen.thematic, overview]
 
-        frame, words, thematic, hidden = in_chunks(read, self.answers.rows, self._frames(photos))
+        frame, words, score, thematic, hidden = in_chunks(read, self.answers.rows, self._frames(photos))
         parts = [hidden, frame[:, -count:].flatten(1)]  # the tokens of summaries stand last; without them, all
         parts += [] if thematic is None else [thematic.mean(dim=1)]
         parts += [] if words is None else [words]
         rows = torch.cat([F.normalize(F.layer_norm(part.float(), part.shape[1:])) for part in parts], dim=1)
-        return list(zip(self._scores(VisualTokens(frame, None, words)), rows.cpu().numpy(), strict=True))
+        return list(zip(self._scores(VisualTokens(frame, None, words, score=score)), rows.cpu().numpy(), strict=True))
 
     # ------------------------------------------------------------------------------------------------ yardsticks
 
@@ -167,16 +169,34 @@ class Pipeline:
 
     def generate_loop(self, photos: Sequence[Photo]) -> list[str]:
         """A plain ``generate()`` of the score's text, one photo at a time, on the same weights."""
-        processor, answers = CalmProcessor(self.answers.tokenizer, self.model.config), []
+        network, processor = self._generator
+        answers = []
         for photo in photos:
             inputs = processor(photo.pixels, SCORE_QUESTION).to(self.device)
-            answers += processor.batch_decode(self.model.generate(**inputs, max_new_tokens=8))
+            answers += processor.batch_decode(network.generate(**inputs, max_new_tokens=8))
         return answers
+
+    @functools.cached_property
+    def _generator(self) -> tuple[CalmForConditionalGeneration, CalmProcessor]:
+        from calm.inference.processing import CalmProcessor
+        from calm.model.merged import merged_by_transformers
+
+        if self.folder is None:
+            raise UsageError("expected a model loaded from a folder for generate(), found another; use Pipeline.load")
+        network = merged_by_transformers(self.folder, self.dtype).to(self.device).eval()
+        processor = CalmProcessor.from_pretrained(self.folder)
+        network.tokenizer = processor.tokenizer
+        return network, processor
 
     # ------------------------------------------------------------------------------------------------ parts
 
+    @functools.cached_property
+    def describer(self) -> str:
+        """See :func:`calm.model.catalogue.describer_sha256`."""
+        return self.sha256 if self.folder is None else describer_sha256(self.folder)
+
     @property
-    def model(self) -> CalmForConditionalGeneration:
+    def model(self) -> Network:
         """The network."""
         return self.answers.model
 
@@ -197,19 +217,22 @@ class Pipeline:
         return self.answers.views([photo.pixels for photo in photos])["frames"]
 
     def _scores(self, seen: VisualTokens) -> list[Score]:
-        table = self.answers.scores(seen).double()
-        levels = torch.arange(1, table.shape[1] + 1, dtype=torch.double)
-        means = table @ levels
-        spreads = (table @ levels.square() - means.square()).clamp(min=0).sqrt()
-        return [
-            Score(mean, spread, tuple(row))
-            for mean, spread, row in zip(means.tolist(), spreads.tolist(), table.tolist(), strict=True)
-        ]
+        return scores_of(self.answers.scores(seen))
 
     def _framed(self, photo: Photo, suggestion: Suggestion) -> Suggestion:
-        if suggestion.attribute != "framing":
-            return suggestion
         return replace(suggestion, crop=best_crop(self.answers, photo.pixels, suggestion.direction))
+
+
+def scores_of(table: Tensor) -> list[Score]:
+    """Scores from probabilities of 1 … 10: (B, 10)."""
+    table = table.double()
+    levels = torch.arange(1, table.shape[1] + 1, dtype=torch.double)
+    means = table @ levels
+    spreads = (table @ levels.square() - means.square()).clamp(min=0).sqrt()
+    return [
+        Score(mean, spread, tuple(row))
+        for mean, spread, row in zip(means.tolist(), spreads.tolist(), table.tolist(), strict=True)
+    ]
 
 
 def in_words(asked: Sequence[str], noted: Sequence[Aspect]) -> str:

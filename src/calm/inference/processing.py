@@ -6,46 +6,22 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
 from calm.data.images import as_photo
-from calm.data.measure import MEASURE_NAMES, measure
-from calm.data.views import make_views, normalise, squash
 from calm.errors import UsageError
-from calm.model.config import CalmConfig
-from calm.model.storage import read_config, source_tokenizer
-from calm.model.weights import model_dir
-from calm.tasks.exchange import CLOSING, Packer
-
-
-def look(photos: Sequence[np.ndarray], config: CalmConfig, detail: bool = True) -> dict[str, Tensor]:
-    """What the network sees of photos (H, W, 3) uint8.
-
-    Returns:
-        ``frames`` (B, 3, S, S), whole frames; with ``detail`` also ``crops`` (B, 3, S, S), at native pixels, and
-        ``measures`` (B, len(MEASURE_NAMES)), standardised pixel statistics.
-    """
-
-    def pixels(views: list[np.ndarray]) -> Tensor:
-        return normalise(np.stack(views), config.image_mean, config.image_std)
-
-    if not detail:
-        return {"frames": pixels([squash(photo, config.image_size) for photo in photos])}
-    views = [make_views(photo, config.image_size) for photo in photos]
-    measures = np.stack([measure(photo)[: len(MEASURE_NAMES)] for photo in photos])
-    return {
-        "frames": pixels([each.whole for each in views]),
-        "crops": pixels([each.crops[0] for each in views]),
-        "measures": torch.from_numpy(measures),
-    }
+from calm.model.catalogue import model_dir
+from calm.model.exchange import CLOSING, Packer
+from calm.model.pretrained import CalmConfig, load_tokenizer
+from calm.model.visual import look
+from calm.model.weights import read_config
 
 
 class CalmProcessor(ProcessorMixin):
-    """Prepares photos and questions for :class:`calm.model.network.CalmForConditionalGeneration`.
+    """Prepares photos and questions for :class:`calm.model.pretrained.CalmForConditionalGeneration`.
 
     All of it follows from the network's configuration: a saved processor is that configuration, ``config.json``.
 
@@ -62,8 +38,8 @@ class CalmProcessor(ProcessorMixin):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike[str], **_auto: Any) -> CalmProcessor:
         """The processor of a network, by a packaged model's name or its folder. Raises as the network's does."""
-        config = read_config(model_dir(pretrained_model_name_or_path))
-        return cls(source_tokenizer(config.text_source), config)
+        config = CalmConfig.from_dict(read_config(model_dir(pretrained_model_name_or_path)))
+        return cls(load_tokenizer(config.text_source), config)
 
     def save_pretrained(self, save_directory: str | PathLike[str]) -> None:
         """Write the configuration; a network's folder has it already."""
@@ -80,8 +56,8 @@ class CalmProcessor(ProcessorMixin):
             return_tensors: ``pt``, the only kind there is.
 
         Returns:
-            ``frames``, ``crops`` and ``measures`` of :func:`look`; ``input_ids`` and ``attention_mask`` (B, T), padded
-            on the left, with a placeholder for each visual token.
+            ``frames``, ``crops`` and ``measures`` of :func:`calm.model.visual.look`; ``input_ids`` and
+            ``attention_mask`` (B, T), padded on the left, with a placeholder for each visual token.
 
         Raises:
             PhotoError: for a photo that cannot be read.

@@ -23,31 +23,33 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import calm
-from calm.data.hashes import stamp
+from calm.data.hashes import cache_dir, file_sha256, source_sha256, stamp
 from calm.errors import StoreError
-from calm.model.weights import PACKAGED, cache_dir, file_sha256
+from calm.inference.tasks import question_of
+from calm.model.catalogue import PACKAGED
 from calm.types import MOST, Aspect, Comment, Score, Suggestion
 
 if TYPE_CHECKING:
     import numpy as np
 
     from calm.data.images import Photo
-    from calm.engine import Model
+    from calm.inference.tasks import Model
 
 logger = logging.getLogger(__name__)
 
-ELSEWHERE = ("cli", "data/datasets", "eval", "models", "personal", "serve", "train")
+ELSEWHERE = ("cli", "data/datasets", "eval", "library", "models", "personal", "scale", "serve", "train")
 """Folders of the package that no answer of a model depends on."""
-LAYOUT = 1
+DEVELOPED = " developed"
+"""Stands behind the SHA-256 of a RAW file whose data was developed."""
+LAYOUT = 2
 """Raised whenever the tables change."""
 TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS model (id TEXT PRIMARY KEY, name TEXT, circumstances TEXT);
 CREATE TABLE IF NOT EXISTS request (request TEXT PRIMARY KEY, model TEXT);
 CREATE TABLE IF NOT EXISTS file (stamp BLOB PRIMARY KEY, sha256 TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answer (photo TEXT, model TEXT, question TEXT, width INTEGER, height INTEGER, answer TEXT,
-  PRIMARY KEY (photo, model, question));
+CREATE TABLE IF NOT EXISTS answer (photo TEXT, model TEXT, question TEXT, width INTEGER, height INTEGER, note TEXT,
+  answer TEXT, PRIMARY KEY (photo, model, question));
 PRAGMA user_version = {LAYOUT};
 COMMIT;
 """
@@ -74,6 +76,9 @@ class Ledger:
             raise self._failed(error) from error
         weakref.finalize(self, self._db.close)
         ((layout,),) = self._run("PRAGMA user_version")
+        if layout == 1:  # its answers are of another version and cannot be used
+            self._do(lambda db: db.executescript("DROP TABLE answer; PRAGMA user_version = 0"))
+            layout = 0
         if layout not in (0, LAYOUT):
             raise self._failed(f"layout {layout} of another version of calm, where this one has {LAYOUT}")
         self._run("PRAGMA journal_mode = WAL")
@@ -81,31 +86,31 @@ class Ledger:
         if not layout:
             self._do(lambda db: db.executescript(TABLES))
 
-    def get(self, model: str, question: str, photo: str) -> tuple[int, int, Any] | None:
-        """Width and height of a photo, and the answer; None where there is none."""
+    def get(self, model: str, question: str, photo: str) -> tuple[int, int, str | None, Any] | None:
+        """Width, height and note of a photo, and the answer; None where there is none."""
         rows = self._run(
-            "SELECT width, height, answer FROM answer WHERE photo = ? AND model = ? AND question = ?",
+            "SELECT width, height, note, answer FROM answer WHERE photo = ? AND model = ? AND question = ?",
             *(photo, model, question),
         )
         if not rows:
             return None
-        width, height, answer = rows[0]
+        *known, answer = rows[0]
         try:
-            return width, height, _decode(answer)
+            return *known, _decode(answer)
         except (ValueError, TypeError, KeyError) as error:
             raise self._failed(error) from error
 
     def put(self, model: str, question: str, photos: Sequence[Photo], answers: Sequence[str]) -> None:
         """Keep encoded answers, one a photo: all of them or, where the process ends within, none."""
         rows = [
-            (_key(photo), model, question, photo.width, photo.height, answer)
+            (_key(photo), model, question, photo.width, photo.height, photo.note, answer)
             for photo, answer in zip(photos, answers, strict=True)
         ]
 
         def write(db: sqlite3.Connection) -> None:
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", rows)
+                db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
         self._do(write)
 
@@ -194,7 +199,7 @@ class Ledger:
 
 
 def usual_path() -> Path:
-    """Where the answers of this machine are: ``answers.sqlite`` in :func:`calm.model.weights.cache_dir`."""
+    """Where the answers of this machine are: ``answers.sqlite`` in :func:`calm.data.hashes.cache_dir`."""
     return cache_dir() / "answers.sqlite"
 
 
@@ -224,33 +229,36 @@ class Stored:
     """
 
     def __init__(self, load: Callable[[], Model], ledger: Ledger, request: str | None = None) -> None:
-        self._load, self._ledger = load, ledger
+        self._load, self._ledger, self._opening = load, ledger, threading.RLock()
         self._model: Model | None = None
         found = ledger.opened(request)
         if found is None:
-            name, known = self._open().name, circumstances(self._open())
+            name, known = self.unstored.name, circumstances(self.unstored)
             found = ledger.open(request, name, known), name, known
         self._id, self.name, known = found
-        self.sha256, self.preprocess = known["model"], known["preprocess"]
+        self.sha256, self.preprocess, self.describer = known["model"], known["preprocess"], known["describer"]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the model has
-        return getattr(self._open(), name)
+        return getattr(self.unstored, name)
 
-    def recall(self, path: str, question: str) -> Photo | None:
-        """The photo at a path, not decoded, where that question about it has an answer; None for any other."""
+    def recall(self, path: str, question: str, *, developed: bool = False) -> Photo | None:
+        """The photo at a path, not decoded, where that question about it (about its development) has an answer; None
+        for any other.
+        """
         from calm.data.images import Undecoded
 
         if not question:
             return None
         sha256 = self._ledger.sha256(path)
-        found = self._ledger.get(self._id, question, sha256) if sha256 else None
-        return Undecoded(path, sha256, *found[:2]) if sha256 and found else None
+        key = f"{sha256}{DEVELOPED if developed else ''}"
+        found = self._ledger.get(self._id, question, key) if sha256 else None
+        return Undecoded(path, sha256, *found[:3], developed) if sha256 and found else None
 
     def score(self, photos: list[Photo]) -> list[Score]:
         """As the model's."""
         return self._of("score", photos)
 
-    def comment(self, photos: list[Photo], aspects: list[str] | None = None) -> list[tuple[Score, Comment]]:
+    def comment(self, photos: list[Photo], aspects: Sequence[str] | None = None) -> list[tuple[Score, Comment]]:
         """As the model's."""
         return self._of("comment", photos, aspects=aspects)
 
@@ -277,23 +285,21 @@ class Stored:
         fresh = [photo for photo, row in zip(photos, rows, strict=True) if row is None]
         answers: list[str] = []
         if fresh:
-            answers = [_encode(each) for each in getattr(self._open(), method)(fresh, **options)]
+            answers = [_encode(each) for each in getattr(self.unstored, method)(fresh, **options)]
             if len(answers) != len(fresh):
                 raise RuntimeError(f"the model answered {len(answers)} times for {len(fresh)} photos")
             self._ledger.put(self._id, question, fresh, answers)
         logger.debug("%s: %d answers of the model, %d of the store", method, len(fresh), len(photos) - len(fresh))
         new = iter(answers)
-        return [_decode(next(new)) if row is None else row[2] for row in rows]
+        return [_decode(next(new)) if row is None else row[-1] for row in rows]
 
-    def _open(self) -> Model:
-        if self._model is None:
-            self._model = self._load()
-        return self._model
-
-
-def question_of(method: str, **options: Any) -> str:
-    """A question as the store has it: the name of a model's method and its arguments besides photos."""
-    return json.dumps([method, options], sort_keys=True)
+    @property
+    def unstored(self) -> Model:
+        """The model itself, which keeps nothing."""
+        with self._opening:
+            if self._model is None:
+                self._model = self._load()
+            return self._model
 
 
 def request_of(name: str, device: str | None) -> str | None:
@@ -312,7 +318,7 @@ def circumstances(model: Model) -> dict[str, Any]:
     folders that it takes parts from, preprocessing, number format, device, and :func:`versions`.
     """
     found: dict[str, Any] = {"model": model.sha256, "preprocess": model.preprocess, **versions()}
-    for name in ("device", "dtype"):  # the weights' hash does not cover them
+    for name in ("describer", "device", "dtype"):
         found[name] = json.loads(json.dumps(getattr(model, name, None), default=str))
     parts = getattr(getattr(getattr(model, "model", None), "config", None), "__dict__", {})
     sources = sorted({value for name, value in parts.items() if name.endswith("_source")})
@@ -322,19 +328,13 @@ def circumstances(model: Model) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of calm's own source and of the libraries that answers come from."""
-    return {"source": source_sha256()} | {name: version(name) for name in ("torch", "transformers", "pillow")}
+    return {"source": code_sha256()} | {name: version(name) for name in ("torch", "transformers", "pillow", "rawpy")}
 
 
 @functools.cache
-def source_sha256() -> str:
-    """One SHA-256 over the source files that answers come from: who changes the code is not told old answers."""
-    root = Path(calm.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if not name.startswith(tuple(f"{folder}/" for folder in ELSEWHERE)):
-            digest.update(json.dumps([name, file_sha256(path)]).encode())
-    return digest.hexdigest()
+def code_sha256() -> str:
+    """Of the code and tables that answers come from: who changes the code is not told old answers."""
+    return source_sha256(lambda name: not name.startswith(tuple(f"{folder}/" for folder in ELSEWHERE)))
 
 
 def _state(folder: str | Path) -> list[list[Any]]:
@@ -353,14 +353,15 @@ def _holds(known: bytes) -> bool:
 
 
 def _key(photo: Photo) -> str:
-    """The photo's SHA-256, and its size where it was not decoded to the usual one."""
+    """The photo's SHA-256, and what sets it apart where it was not decoded as usual: its size, a development."""
     from calm.data.images import REFERENCE, Undecoded
 
+    key = photo.sha256 + (DEVELOPED if photo.developed else "")
     if isinstance(photo, Undecoded):
-        return photo.sha256
+        return key
     height, width = photo.pixels.shape[:2]
     usual = max(height, width) == min(max(photo.height, photo.width), REFERENCE)
-    return photo.sha256 if usual else f"{photo.sha256} {width}×{height}"
+    return key if usual else f"{key} {width}×{height}"
 
 
 def _encode(answer: object) -> str:

@@ -13,13 +13,14 @@ queries of the detail tokens, and the words that the thematic tokens are surest 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calm.model.config import CalmConfig
+from calm.model.config import NetworkConfig
 from calm.model.qformer import QFormer
 
 
@@ -57,7 +58,7 @@ class StandardisedLinear(nn.Linear):
 class Branch(nn.Module):
     """A Q-Former over features of several blocks, whose queries depend on a summary of those features."""
 
-    def __init__(self, config: CalmConfig, name: str) -> None:
+    def __init__(self, config: NetworkConfig, name: str) -> None:
         super().__init__()
         branch, width = config.branch(name), config.vision_config.hidden_size
         count = len(branch.layers)
@@ -81,16 +82,30 @@ class Branch(nn.Module):
 
         ``question`` (B, width), if given, is added to every query.
         """
-        normed = torch.stack([norm(features[:, i]) for i, norm in enumerate(self.norms)], dim=1)
         asked = self.summary(summarise(features))
         asked = asked if question is None else asked + question
-        return self.projection(self.qformer((normed + self.position + self.depth).flatten(1, 2), None, asked))
+        return self.projection(self.qformer(self._read(features), asked))
+
+    def attention(self, features: Tensor) -> Tensor:
+        """Where the Q-Former looks, over all layers: (B, layers, tokens, width) → (B, side, side), sums of 1.
+
+        What it reads of the class token is left out.
+        """
+        read = self.qformer.attention(self._read(features), self.summary(summarise(features)))
+        patches = read.unflatten(1, features.shape[1:3]).sum(dim=1)[:, 1:]
+        side = math.isqrt(patches.shape[1])
+        return (patches / patches.sum(dim=1, keepdim=True)).unflatten(1, (side, side))
+
+    def _read(self, features: Tensor) -> Tensor:
+        """(B, layers, tokens, width) → (B, layers · tokens, width), normed, each with its place and depth."""
+        normed = torch.stack([norm(features[:, i]) for i, norm in enumerate(self.norms)], dim=1)
+        return (normed + self.position + self.depth).flatten(1, 2)
 
 
 class AlignmentModule(nn.Module):
     """Encoder features of one photo → visual tokens in the language model's width."""
 
-    def __init__(self, config: CalmConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         width, out = config.vision_config.hidden_size, config.text_config.hidden_size
@@ -121,22 +136,33 @@ class AlignmentModule(nn.Module):
         ``names``: of the parts that are wanted; None for all.
         """
         found = {
-            name: self._sized(branch(features[:, [self.index[k] for k in self.config.branch(name).layers]]))
+            name: self._sized(branch(self._of_branch(features, name)))
             for name, branch in self.branches.items()
             if names is None or name in names
         }
         if self.config.thematic_grid and (names is None or "thematic" in names):
             found["thematic"] = self._sized(self._thematic(features[:, -1]))
         if self.config.summary_tokens and (names is None or "summary" in names):
-            hidden = self.overview(F.dropout(summarise(features), self.config.summary_dropout, self.training))
-            found["summary"] = self._sized(self.overview_out(hidden).unflatten(1, (self.config.summary_tokens, -1)))
+            found["summary"] = self.summary(summarise(features))
         return found
+
+    def summary(self, summaries: Tensor) -> Tensor:
+        """The summary tokens, which the score is read from, of :func:`summarise`'s values: (B, n, language width)."""
+        hidden = self.overview(F.dropout(summaries, self.config.summary_dropout, self.training))
+        return self._sized(self.overview_out(hidden).unflatten(1, (self.config.summary_tokens, -1)))
+
+    def attention(self, features: Tensor) -> dict[str, Tensor]:
+        """Where each Q-Former looks, see :meth:`Branch.attention`, from features as of :meth:`frame`."""
+        return {name: branch.attention(self._of_branch(features, name)) for name, branch in self.branches.items()}
+
+    def _of_branch(self, features: Tensor, name: str) -> Tensor:
+        """Features of the blocks that a branch reads."""
+        return features[:, [self.index[layer] for layer in self.config.branch(name).layers]]
 
     def standardise(self, features: Tensor) -> None:
         """Standardise all summaries by examples (B, len(config.layers), tokens, width), float32."""
         for name, branch in self.branches.items():
-            read = features[:, [self.index[k] for k in self.config.branch(name).layers]]
-            branch.summary.standardise(summarise(read))
+            branch.summary.standardise(summarise(self._of_branch(features, name)))
         if self.config.summary_tokens:
             self.overview.standardise(summarise(features))
 

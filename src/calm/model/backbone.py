@@ -1,7 +1,5 @@
 """The visual encoder: hidden states of chosen blocks, as a class token and a small grid of patches."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable, Sequence
@@ -107,14 +105,13 @@ def in_chunks(function: Callable[..., Sequence[Any]], size: int, *given: Tensor)
     return [None if each[0] is None else torch.cat(each)[:count] for each in zip(*parts, strict=True)]
 
 
-def merge_lora(part: nn.Module, take: bool = True) -> None:
-    """Replace every LoRA layer below ``part`` by its base layer, with the adapter's weights added if ``take``."""
+def merge_lora(part: nn.Module) -> None:
+    """Replace every LoRA layer below ``part`` by its base layer with the adapter's weights added."""
     from peft.tuners.lora import LoraLayer
 
     for name, module in list(part.named_modules()):
         if isinstance(module, LoraLayer):
-            if take:
-                module.merge()
+            module.merge()
             part.set_submodule(name, module.get_base_layer())
 
 

@@ -6,10 +6,11 @@ are ours, and docs/lab.md has the measurements behind them.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
-
-from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
 
 from calm.data.measure import MEASURE_NAMES
 from calm.errors import ConfigError
@@ -29,19 +30,12 @@ class BranchConfig:
     layers: tuple[int, ...]
 
 
-def _default_branches() -> dict[str, dict[str, Any]]:
-    return {
-        "low": {"queries": 6, "layers": [3, 6]},
-        "middle": {"queries": 6, "layers": [6, 9]},
-        "high": {"queries": 6, "layers": [9, 12]},
-    }
-
-
-class CalmConfig(PretrainedConfig):
-    """Configuration of :class:`calm.model.network.CalmForConditionalGeneration`.
+class NetworkConfig:
+    """Configuration of :class:`calm.model.network.Network`.
 
     Args:
-        vision_config, text_config: of the encoder and the language model, as dictionaries or configuration objects.
+        vision_config, text_config: of the encoder and the language model, as their ``config.json`` has them: as
+            dictionaries, or as objects of transformers.
         vision_source, text_source: packaged parts, folders or hub names that the frozen weights come from.
         image_size: side of a view in pixels.
         pool: side of the square of patches that is averaged into one feature token.
@@ -63,16 +57,15 @@ class CalmConfig(PretrainedConfig):
         remedy_temperature, remedy_nothing: what the logits of remedies are divided by, and what is then added to the
             one of "nothing": see :mod:`calm.train.confidence`.
         remedy_least: confidence, 0–1, from which a suggestion is made unless another is asked for.
+        score_head_share: share, 0–1, of the score head in the score; the rest is the language model's.
         image_mean, image_std: of the encoder's normalisation.
         image_token_id: placeholder of a visual token in a prompt; a token that no question has.
     """
 
-    model_type = "calm"
-
     def __init__(
         self,
-        vision_config: dict | PretrainedConfig | None = None,
-        text_config: dict | PretrainedConfig | None = None,
+        vision_config: Any,  # noqa: ANN401 - a dictionary, or an object of transformers
+        text_config: Any,  # noqa: ANN401
         vision_source: str = "dinov2-s",
         text_source: str = "smollm2",
         image_size: int = 224,
@@ -99,16 +92,18 @@ class CalmConfig(PretrainedConfig):
         remedy_temperature: float = 1.0,
         remedy_nothing: float = 0.0,
         remedy_least: float = LEAST,
+        score_head_share: float = 0.0,
         image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
         image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
         image_token_id: int = 16,
-        **kwargs: Any,
     ) -> None:
-        self.vision_config = _configuration(vision_config, "dinov2")
-        self.text_config = _configuration(text_config, "llama")
+        self.vision_config, self.text_config = _attributes(vision_config), _attributes(text_config)
         self.vision_source, self.text_source = vision_source, text_source
         self.image_size, self.pool = image_size, pool
-        self.branches = branches if branches is not None else _default_branches()
+        usual = {"low": [3, 6], "middle": [6, 9], "high": [9, 12]}
+        if branches is None:
+            branches = {name: {"queries": 6, "layers": layers} for name, layers in usual.items()}
+        self.branches = branches
         self.thematic_grid, self.words = thematic_grid, words
         self.summary_tokens, self.summary_hidden = summary_tokens, summary_hidden
         self.summary_dropout = summary_dropout
@@ -119,10 +114,9 @@ class CalmConfig(PretrainedConfig):
         self.vision_lora, self.text_lora = vision_lora, text_lora
         self.share_qformer, self.head_tokens = share_qformer, head_tokens
         self.remedy_temperature, self.remedy_nothing = remedy_temperature, remedy_nothing
-        self.remedy_least = remedy_least
+        self.remedy_least, self.score_head_share = remedy_least, score_head_share
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.image_token_id = image_token_id
-        super().__init__(**kwargs)
         if attribute_tokens > len(self.attribute_words):
             raise ConfigError(
                 f"expected at most {len(self.attribute_words)} attribute_tokens, as many as there are attribute_words, "
@@ -135,6 +129,12 @@ class CalmConfig(PretrainedConfig):
                 raise ConfigError(
                     f"expected layers of branch {name} between 1 and {depth}, the encoder's blocks, found {wrong}"
                 )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> NetworkConfig:
+        """The configuration in a folder's ``config.json``; what else is in there belongs to transformers."""
+        known = inspect.signature(cls).parameters
+        return cls(**{name: value for name, value in settings.items() if name in known})
 
     def branch(self, name: str) -> BranchConfig:
         """The Q-Former of that name."""
@@ -216,11 +216,5 @@ class CalmConfig(PretrainedConfig):
         return len(CLASSES) + 1
 
 
-def _configuration(given: dict | PretrainedConfig | None, default: str) -> PretrainedConfig:
-    if isinstance(given, PretrainedConfig):
-        return given
-    settings = dict(given or {})
-    return CONFIG_MAPPING[settings.pop("model_type", default)](**settings)
-
-
-AutoConfig.register("calm", CalmConfig)
+def _attributes(given: Any) -> Any:  # noqa: ANN401
+    return SimpleNamespace(**given) if isinstance(given, Mapping) else given

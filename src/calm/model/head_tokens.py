@@ -6,20 +6,18 @@ The heads teach the visual tokens without a pass of the language model (deep sup
 own (docs/lab.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, CalmConfig
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, NetworkConfig
 
 
 class HeadTokens(nn.Module):
     """Heads for the score, for remedies and for the severity of the fault that the surest remedy mends."""
 
-    def __init__(self, config: CalmConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width = config.text_config.hidden_size
         self.size = 1 / config.token_rms
@@ -29,7 +27,8 @@ class HeadTokens(nn.Module):
         crop = config.branch("low").queries if config.detail_layers else 0
         questions = config.vision_config.hidden_size if config.measures else 0
         read = (sum(queries.values()) + crop) * width + questions
-        self.remedy = _head(read, 384, config.remedies + AMOUNT_LEVELS)
+        out = config.remedies + AMOUNT_LEVELS
+        self.remedy = nn.Sequential(nn.Linear(read, 384), nn.GELU(), nn.Dropout(0.1), nn.Linear(384, out))
         levels = {"score": SCORE_LEVELS, "remedy": config.remedies, "amount": AMOUNT_LEVELS}
         self.levels = nn.ModuleDict({name: nn.Linear(count, width, bias=False) for name, count in levels.items()})
         for table in self.levels.values():
@@ -62,7 +61,3 @@ class HeadTokens(nn.Module):
 
     def _scaled(self, tokens: Tensor) -> Tensor:
         return tokens.float() * self.size
-
-
-def _head(read: int, hidden: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(read, hidden), nn.GELU(), nn.Dropout(0.1), nn.Linear(hidden, out))

@@ -6,17 +6,13 @@ embedding; the words that are true of a photo are learnt by binary cross-entropy
 stand among the visual tokens as plain word embeddings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from calm.model.tokenizer import Tokenizer
 
 
 class Lexicon(nn.Module):
@@ -37,14 +33,14 @@ class Lexicon(nn.Module):
         self.unsure = nn.Parameter(torch.empty(width).normal_(std=token_rms))
 
     @torch.no_grad()
-    def embed(self, words: Sequence[str], tokenizer: PreTrainedTokenizerBase, table: Tensor) -> None:
+    def embed(self, words: Sequence[str], tokenizer: Tokenizer, table: Tensor) -> None:
         """Take the embeddings of ``words`` from the language model's ``table`` (vocabulary, width).
 
         A word of several pieces is the mean of their embeddings; the mean of all words is taken off, so that
         cosines between words spread.
         """
-        rows = [table[tokenizer(" " + word, add_special_tokens=False).input_ids].float().mean(dim=0) for word in words]
-        self.embeddings.copy_(torch.stack(rows))
+        rows = [table[tokenizer.encode(" " + word, add_special_tokens=False)].float().mean(dim=0) for word in words]
+        self.embeddings = torch.stack(rows)
 
     def logits(self, tokens: Tensor) -> Tensor:
         """How sure the photo's tokens are of each word: (B, N, width) → (B, words), float32."""

@@ -5,153 +5,54 @@ the score, the suggestion and its amount are distributions over answer tokens, e
 are read in one forward pass; comments and captions are generated as text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import (
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from calm.errors import ConfigError, UsageError
 from calm.model.alignment import AlignmentModule
 from calm.model.backbone import Backbone
-from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, CalmConfig
+from calm.model.config import AMOUNT_LEVELS, SCORE_LEVELS, NetworkConfig
+from calm.model.decoder import Cache
+from calm.model.fixed import FixedRows
 from calm.model.head_tokens import HeadTokens
 from calm.model.lexicon import Lexicon
-from calm.model.splice import splice
+from calm.model.visual import VisualTokens
 
 
-@dataclass(frozen=True)
-class VisualTokens:
-    """What the language model sees of a batch of photos.
-
-    Attributes:
-        frame: (B, config.frame_tokens, width), summaries of the whole frame; every question reads these.
-        detail: (B, config.detail_tokens, width), all that the question about the score does not read: levels of the
-            frame, what it shows, and how its native-resolution crop looks; None where only the score was wanted.
-        words: (B, len(config.vocabulary)), how sure each word is (logits), None without a vocabulary.
-        attributes: (B, len(config.attribute_words)), the same of attribute words, which the crop's tokens take part in;
-            None where the crop was not read.
-        thematic: (B, 1 + config.thematic_grid², width), the thematic tokens alone; None without them.
-        score, remedy, amount: logits of the auxiliary heads, (B, 10), (B, config.remedies), (B, AMOUNT_LEVELS); None
-            where they were not read.
-    """
-
-    frame: Tensor
-    detail: Tensor | None
-    words: Tensor | None
-    attributes: Tensor | None = None
-    thematic: Tensor | None = None
-    score: Tensor | None = None
-    remedy: Tensor | None = None
-    amount: Tensor | None = None
-
-    @property
-    def parts(self) -> list[Tensor | None]:
-        """All attributes in their order."""
-        return [getattr(self, each.name) for each in fields(self)]
-
-    def of(self, photos: slice | Tensor) -> VisualTokens:
-        """Those of some of the photos."""
-        return VisualTokens(*(None if part is None else part[photos] for part in self.parts))
-
-
-class CalmForConditionalGeneration(PreTrainedModel):
+class Network(nn.Module):
     """The whole of CALM; see the module.
 
-    Attributes:
-        tokenizer: of the language model, for :meth:`generate`; None until :meth:`from_pretrained` or a caller sets it.
+    Args:
+        config: every size.
+        vision: the encoder, see :class:`calm.model.backbone.Backbone`.
+        language_model: :class:`calm.model.decoder.LanguageModel`, or what has its parts by the same names.
     """
 
-    config_class = CalmConfig
-    base_model_prefix = "calm"
-    _supports_sdpa = True
+    def __init__(self, config: NetworkConfig, vision: nn.Module, language_model: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.assemble(vision, language_model)
 
-    def __init__(self, config: CalmConfig) -> None:
-        super().__init__(config)
-        vision, text = config.vision_config, config.text_config
-        self.backbone = Backbone(AutoModel.from_config(vision, dtype=torch.float32), config.pool)
+    def assemble(self, vision: nn.Module, language_model: nn.Module) -> None:
+        """Make what is learnt around encoder and language model."""
+        config, width = self.config, self.config.text_config.hidden_size
+        self.backbone = Backbone(vision, config.pool)
         self.alignment = AlignmentModule(config)
-        self.language_model = AutoModelForCausalLM.from_config(text, dtype=torch.float32)
-        self.lexicon = Lexicon(len(config.vocabulary), text.hidden_size, config.token_rms)
-        self.attribute_lexicon = Lexicon(len(config.attribute_words), text.hidden_size, config.token_rms)
+        self.language_model = language_model
+        self.lexicon = Lexicon(len(config.vocabulary), width, config.token_rms)
+        self.attribute_lexicon = Lexicon(len(config.attribute_words), width, config.token_rms)
         self.heads = HeadTokens(config)
-        rows = SCORE_LEVELS + config.remedies + AMOUNT_LEVELS
-        self.answers = nn.Linear(text.hidden_size, rows)
-        self.quality = nn.Linear(text.hidden_size, SCORE_LEVELS)
-        self.remedy_tokens = nn.Embedding(config.remedies, text.hidden_size)
+        self.answers = nn.Linear(width, SCORE_LEVELS + config.remedies + AMOUNT_LEVELS)
+        self.quality = nn.Linear(width, SCORE_LEVELS)
+        self.remedy_tokens = nn.Embedding(config.remedies, width)
         nn.init.normal_(self.remedy_tokens.weight, std=config.token_rms)
         nn.init.normal_(self.answers.weight, std=0.02)
         nn.init.normal_(self.quality.weight, std=0.02)
         for layer in (self.answers, self.quality):
             nn.init.zeros_(layer.bias)
-        self.add_adapters()
-        self.tokenizer: PreTrainedTokenizerBase | None = None
-
-    def add_adapters(self) -> None:
-        """Low-rank adapters where the configuration has them (Hu et al., 2022, arXiv 2106.09685)."""
-        from peft import LoraConfig, inject_adapter_in_model
-
-        for part, settings in (
-            (self.backbone.model, self.config.vision_lora),
-            (self.language_model, self.config.text_lora),
-        ):
-            if settings:
-                inject_adapter_in_model(LoraConfig(**settings), part)
-
-    # ------------------------------------------------------------------------------------------------ folders
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | PathLike[str],
-        dtype: str | torch.dtype | None = None,
-        **options: Any,
-    ) -> CalmForConditionalGeneration:
-        """A trained network, in float32 and in evaluation mode, its adapters beside the weights that they adapt.
-
-        Args:
-            pretrained_model_name_or_path: a packaged model's name, or a folder that :meth:`save_pretrained` wrote.
-            dtype: None, ``auto`` or float32.
-            options: what transformers' auto classes pass on.
-
-        Raises:
-            UsageError: for an unknown name, or an option that would change what is loaded.
-            WeightsError: for a folder of something else, or with damaged files.
-        """
-        from calm.model.storage import load
-        from calm.model.weights import model_dir
-
-        passed = ("config", "adapter_kwargs", "_from_auto")
-        wrong = [f"{name}={value!r}" for name, value in options.items() if value and name not in passed]
-        wrong += [f"dtype={dtype!r}"] * (dtype not in (None, "auto", torch.float32))
-        if wrong:
-            raise UsageError(
-                f"expected a name or a folder alone, found {', '.join(wrong)}; the network computes in float32, "
-                "and .to() moves it to another device"
-            )
-        model, tokenizer = load(model_dir(pretrained_model_name_or_path))
-        model.tokenizer = tokenizer
-        return model.eval()
-
-    def save_pretrained(self, save_directory: str | PathLike[str]) -> None:
-        """Write the folder that :meth:`from_pretrained` reads: what was trained, and the names of the frozen parts."""
-        from calm.model.storage import save
-
-        save(self, Path(save_directory))
 
     # ------------------------------------------------------------------------------------------------ seeing
 
@@ -245,84 +146,17 @@ class CalmForConditionalGeneration(PreTrainedModel):
         place = (here.nonzero()[:, 0],)
         return {name: each.new_zeros(len(here), *each.shape[1:]).index_put(place, each) for name, each in found.items()}
 
-    # ------------------------------------------------------------------------------------------------ speaking
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        frames: Tensor,
-        crops: Tensor | None = None,
-        measures: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
-        """The language model over prompts as :class:`calm.inference.processing.CalmProcessor` writes them.
-
-        Args:
-            input_ids: (B, T) with ``config.visual_tokens`` placeholders in each row; attention_mask: (B, T).
-            frames, crops, measures: one photo a row, see :meth:`see`.
-            kwargs: of the language model, such as ``labels`` (B, T).
-
-        Returns:
-            transformers' causal output; logits (B, T, vocabulary).
-        """
-        embeddings = self._splice(input_ids, self.see(frames, crops, measures))
-        return self.language_model(inputs_embeds=embeddings, attention_mask=attention_mask, **kwargs)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        input_ids: Tensor,
-        frames: Tensor,
-        crops: Tensor | None = None,
-        measures: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        """Answers in words, greedy unless asked otherwise.
-
-        The score and the suggestion are spoken as they are read, and a comment begins with the score that is read, so
-        that number and words agree; any other answer is the language model's own.
-
-        Args:
-            input_ids, frames, crops, measures, attention_mask: of prompts padded on the left, see :meth:`forward`.
-            kwargs: of transformers' ``generate``, such as ``max_new_tokens`` (150 where none is given).
-
-        Returns:
-            (B, T + n), prompts and answers, padded on the right; what transformers gives for other ``kwargs``.
-        """
-        from calm.tasks.reader import Begun, Reader
-
-        if self.tokenizer is None:
-            raise ConfigError(
-                "expected a network with its tokenizer, found none; set .tokenizer, or use from_pretrained"
-            )
-        seen = self.see(frames, crops, measures)
-        embeddings = self._splice(input_ids, seen)
-        begun = Begun(Reader(self, self.tokenizer).begun(seen, input_ids), input_ids.shape[1])
-        usual = {"max_new_tokens": 150, "do_sample": False, "pad_token_id": self.tokenizer.eos_token_id}
-        return self.language_model.generate(
-            input_ids=input_ids,
-            inputs_embeds=embeddings,
-            attention_mask=torch.ones_like(input_ids) if attention_mask is None else attention_mask,
-            logits_processor=[*kwargs.pop("logits_processor", ()), begun],
-            **usual | kwargs,
-        )
-
-    def _splice(self, input_ids: Tensor, seen: VisualTokens) -> Tensor:
-        """Embeddings of prompts with visual tokens in place of their placeholders: (B, T, width)."""
-        visual = seen.frame if seen.detail is None else torch.cat([seen.frame, seen.detail], dim=1)
-        return splice(self.get_input_embeddings()(input_ids), input_ids, visual, self.config.image_token_id)
-
     # ------------------------------------------------------------------------------------------------ reading
 
-    def hidden(self, embeddings: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
-        """Last hidden states of packed rows.
+    def hidden(self, embeddings: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None = None) -> Tensor:
+        """Last hidden states of packed rows: (R, T, width).
 
         Args:
             embeddings: (R, T, width).
-            mask: (R, T, T), True where a token (second axis) may read another (third axis).
+            mask: (R, T, S), True where a token (second axis) may read another (third axis); S = T without a cache, else
+                the room that there is with them.
             positions: (R, T).
+            cache: of the tokens before, to which these are added.
         """
         blocked = torch.zeros(mask.shape, dtype=embeddings.dtype, device=mask.device)
         blocked = blocked.masked_fill(~mask, torch.finfo(embeddings.dtype).min)[:, None]
@@ -330,7 +164,13 @@ class CalmForConditionalGeneration(PreTrainedModel):
         angles = core.rotary_emb(embeddings, positions)
         states = embeddings
         for layer in core.layers:
-            states = layer(states, attention_mask=blocked, position_ids=positions, position_embeddings=angles)
+            states = layer(
+                states,
+                attention_mask=blocked,
+                position_ids=positions,
+                position_embeddings=angles,
+                past_key_values=cache,
+            )
             states = states[0] if isinstance(states, tuple) else states
         return core.norm(states)
 
@@ -347,14 +187,26 @@ class CalmForConditionalGeneration(PreTrainedModel):
         return self.answers(states)[:, SCORE_LEVELS : SCORE_LEVELS + self.config.remedies].float()
 
     def amount_logits(self, states: Tensor) -> Tensor:
-        """(n, width) at a remedy token → (n, 10) levels of severity, float32."""
-        return self.answers(states)[:, SCORE_LEVELS + self.config.remedies :].float()
+        """(…, width) at a remedy token → (…, 10) levels of severity, float32."""
+        return self.answers(states)[..., SCORE_LEVELS + self.config.remedies :].float()
 
     def word_logits(self, states: Tensor) -> Tensor:
         """(n, width) → (n, vocabulary) of the language model, float32."""
-        return F.linear(states, self.language_model.get_output_embeddings().weight.to(states.dtype)).float()
+        head = self.language_model.lm_head
+        if isinstance(head, FixedRows):
+            return head(states).float()
+        return F.linear(states, head.weight.to(states.dtype)).float()
 
     # ------------------------------------------------------------------------------------------------ parts
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The language model's table of words."""
+        return self.language_model.model.embed_tokens
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.answers.weight.device
 
     @property
     def vision_learns(self) -> bool:
@@ -362,13 +214,17 @@ class CalmForConditionalGeneration(PreTrainedModel):
         return any(parameter.requires_grad for parameter in self.backbone.parameters())
 
     def trained_parameters(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
-        """Parameters of ``parts`` by name: ``alignment``, ``lexicon``, ``heads``, ``answers``, ``vision`` and
-        ``language`` (the adapters of those two).
+        """Parameters of ``parts`` by name: ``alignment``, ``score`` (summary tokens and the score's head), ``lexicon``,
+        ``heads`` (the others), ``answers``, ``vision`` and ``language`` (the adapters of those two).
         """
         prefixes = {
-            "alignment": ("alignment.",),
+            "alignment": tuple(
+                f"alignment.{name}." for name, _ in self.alignment.named_children() if not name.startswith("overview")
+            )
+            + ("alignment.detail_kind", "alignment.place"),
+            "score": ("alignment.overview", "heads.score."),
             "lexicon": ("lexicon.", "attribute_lexicon."),
-            "heads": ("heads.score.", "heads.remedy."),
+            "heads": ("heads.remedy.",),
             "answers": ("answers.", "quality.", "remedy_tokens.", "heads.levels."),
             "vision": ("backbone.",),
             "language": ("language_model.",),
@@ -384,7 +240,3 @@ class CalmForConditionalGeneration(PreTrainedModel):
 def score_mean(logits: Tensor) -> Tensor:
     """Mean of the distribution over 1 … 10: (n, 10) → (n,)."""
     return (logits.float().softmax(dim=1) * torch.arange(1.0, SCORE_LEVELS + 1, device=logits.device)).sum(dim=1)
-
-
-AutoModel.register(CalmConfig, CalmForConditionalGeneration)
-AutoModelForImageTextToText.register(CalmConfig, CalmForConditionalGeneration)

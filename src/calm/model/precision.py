@@ -1,7 +1,5 @@
 """Which device there is on this machine, and which number format is fast on it."""
 
-from __future__ import annotations
-
 import platform
 
 import torch

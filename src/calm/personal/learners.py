@@ -4,8 +4,6 @@ A learner sees photos as features and general scores, k of them with the person'
 others. With no example at all every learner must still answer: with the general score, or with what other people like.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar

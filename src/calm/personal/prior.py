@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from calm.errors import WeightsError
-from calm.personal.tastes import Rated, Tastes
+from calm.personal.preferences import PreferencePrior, Rated
 
 PRIOR = "tastes.safetensors"
 """Name of the file in a model's folder."""
@@ -21,7 +23,7 @@ KEPT = 64
 """Directions that distances between photos are measured in."""
 REACH = 2.0
 """See :class:`Prior`; near 0 the directions are straight ones. Chosen within one block of OASIS (docs/lab.md, 53)."""
-LEVELS = 127
+INT8 = 127
 """Steps on either side of 0 that directions are kept in."""
 SMALL = 1e-6
 """Spread below which a number says nothing."""
@@ -73,7 +75,7 @@ class Prior:
         reach: weight of the squared distance of two photos in the exponent of their likeness, where the mean one is 2.
         general: mean and spread of their general scores.
         level: mean rating, 1–10.
-        tastes: over a constant, the general score, and the directions: 2 + width weights.
+        preferences: over a constant, the general score, and the directions: 2 + width weights.
         reference: (n, 2 + width) the photos that were learnt from, as :meth:`read` reads them.
         traits: (n, …) traits of these photos, see :mod:`calm.personal.traits`; empty where they are not known.
     """
@@ -86,7 +88,7 @@ class Prior:
     reach: float
     general: tuple[float, float]
     level: float
-    tastes: Tastes
+    preferences: PreferencePrior
     reference: np.ndarray = field(default_factory=nothing)
     traits: np.ndarray = field(default_factory=nothing)
 
@@ -123,11 +125,11 @@ class Prior:
         bent = vectors / spread**0.5 * (len(photos) / spread[0]) ** 0.5  # unit variance in the first
         general = float(photos.general.mean()), float(photos.general.std()) or 1.0
         level = float(np.mean(np.concatenate([given for _, given in people])))
-        blank = Tastes(np.zeros(0), np.zeros((0, 0)), 1.0)
+        blank = PreferencePrior(np.zeros(0), np.zeros((0, 0)), 1.0)
         shape = centre, directions, anchors, bent, middle, reach, general, level
         read = cls(*shape, blank).read(photos)
-        tastes = Tastes.learn([(read[which], given - level) for which, given in people])
-        return cls(*shape, tastes, read, nothing() if traits is None else traits)
+        preferences = PreferencePrior.learn([(read[which], given - level) for which, given in people])
+        return cls(*shape, preferences, read, nothing() if traits is None else traits)
 
     def read(self, photos: Shown) -> np.ndarray:
         """A constant, the general score, and the bent directions: (n, 2 + width)."""
@@ -143,17 +145,37 @@ class Prior:
 
         ``apart``: of pairs of photos, the preferred one as it is read less the other one.
         """
-        return self.tastes.posterior(read, ratings - self.level, apart)
+        return self.preferences.posterior(read, ratings - self.level, apart)
 
     def predict(self, read: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Ratings (n,) that a person would give; not limited to 1–10."""
         return self.level + read @ weights
 
+    def most_telling(self, uncertain: np.ndarray, candidates: np.ndarray, count: int) -> list[int]:
+        """Indices of the ``count`` candidates of which a rating would tell most about a person, most telling first.
+
+        One after the other, the photo is taken whose rating is least known in advance; what the rating would tell is
+        taken as told before the next choice (greedy experimental design: for a linear model with Gaussian weights, what
+        the rating will be does not matter).
+
+        Args:
+            uncertain: (n, n), how uncertain the person's weights are before, see :meth:`person`.
+            candidates: (m, n) photos to choose from, as :meth:`read` reads them; m at most are chosen.
+        """
+        chosen: list[int] = []
+        left = np.ones(len(candidates), bool)
+        for _ in range(min(count, len(candidates))):
+            spread = np.einsum("nd,de,ne->n", candidates, uncertain, candidates)
+            best = int(np.where(left, spread, -np.inf).argmax())
+            direction = uncertain @ candidates[best]
+            uncertain = uncertain - np.outer(direction, direction) / (spread[best] + self.preferences.noise)
+            chosen.append(best)
+            left[best] = False
+        return chosen
+
     def save(self, path: str | Path) -> None:
         """Write the prior as safetensors: directions in eight bits, other large arrays in half precision."""
-        from safetensors.numpy import save_file
-
-        scale = np.abs(self.directions).max(axis=0) / LEVELS
+        scale = np.abs(self.directions).max(axis=0) / INT8
         tensors = {
             "centre": self.centre,
             "scale": scale,
@@ -161,9 +183,9 @@ class Prior:
             "reach": np.array([self.reach]),
             "general": np.array(self.general),
             "level": np.array([self.level]),
-            "mean": self.tastes.mean,
-            "covariance": self.tastes.covariance,
-            "noise": np.array([self.tastes.noise]),
+            "mean": self.preferences.mean,
+            "covariance": self.preferences.covariance,
+            "noise": np.array([self.preferences.noise]),
         }
         large = {"anchors": self.anchors, "bent": self.bent, "reference": self.reference, "traits": self.traits}
         kept = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
@@ -173,17 +195,16 @@ class Prior:
     @classmethod
     def load(cls, path: str | Path) -> Prior:
         """Read what :meth:`save` wrote. Raises :class:`WeightsError` for a file that is none."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
             found = {name: value.astype(float) for name, value in load_file(path).items()}
-            tastes = Tastes(found["mean"], found["covariance"], float(found["noise"][0]))
+            preferences = PreferencePrior(found["mean"], found["covariance"], float(found["noise"][0]))
             general = float(found["general"][0]), float(found["general"][1])
             level = float(found["level"][0])
             directions = found["directions"] * found["scale"]
             where = found["centre"], directions, found["anchors"], found["bent"], found["middle"]
-            return cls(*where, float(found["reach"][0]), general, level, tastes, found["reference"], found["traits"])
+            return cls(
+                *where, float(found["reach"][0]), general, level, preferences, found["reference"], found["traits"]
+            )
         except (OSError, SafetensorError, KeyError) as error:
             raise WeightsError(
                 f"expected what is known of people's tastes at {path}, found: {error}; make it with: calm profile prior"

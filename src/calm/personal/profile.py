@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from calm.data.record import to_ten
 from calm.errors import UsageError, WeightsError
@@ -52,6 +54,8 @@ class Profile:
     Attributes:
         name: of the profile.
         model, model_sha256: what the examples were seen with.
+        describer: what of it they depend on, see :func:`calm.model.catalogue.describer_sha256`; "" where that is not
+            known. The ratings stay when it changes, so that the profile can be learnt anew from them.
         scale: lowest and highest rating that the person could give.
         photos: first digits of the SHA-256 of each example.
         read: (k, n) the examples as the prior reads them.
@@ -64,6 +68,7 @@ class Profile:
     name: str
     model: str
     model_sha256: str
+    describer: str
     scale: tuple[float, float]
     photos: tuple[str, ...]
     read: np.ndarray
@@ -76,7 +81,7 @@ class Profile:
     def learn(
         cls,
         name: str,
-        model: tuple[str, str],
+        model: tuple[str, str, str],
         prior: Prior,
         hashes: Sequence[str],
         photos: Shown,
@@ -88,7 +93,7 @@ class Profile:
         """From rated photos; with ``before``, in addition to its examples, and in place of those of the same photos.
 
         Args:
-            model: name and SHA-256.
+            model: name, SHA-256 and describer.
             hashes: SHA-256 of each photo's file.
             given: ratings on the person's own ``scale``.
             preferred: pairs of photos of which this person likes one better, as well as ratings or instead of them.
@@ -118,7 +123,7 @@ class Profile:
         for sha256, read, value in zip(hashes, prior.read(photos), given, strict=True):
             new.setdefault(sha256[:DIGITS], []).append((read, to_ten(value, low, high)))
         rows |= new
-        width = len(prior.tastes.mean)
+        width = len(prior.preferences.mean)
         reads = np.array([each[0][0] for each in rows.values()]).reshape(-1, width)
         ratings = np.array([float(np.mean([rating for _, rating in each])) for each in rows.values()])
         pairs = dict(zip(before.pairs, before.apart, strict=True)) if before is not None else {}
@@ -126,8 +131,8 @@ class Profile:
             names = [f"{better[:DIGITS]}>{worse[:DIGITS]}" for better, worse in preferred.hashes]
             pairs |= dict(zip(names, prior.read(preferred.better) - prior.read(preferred.worse), strict=True))
         apart = np.array(list(pairs.values())).reshape(-1, width)
-        told = trust(prior, reads, ratings, apart)
-        return cls(name, *model, scale, tuple(rows), reads, ratings, told, tuple(pairs), apart)
+        trusted = trust(prior, reads, ratings, apart)
+        return cls(name, *model, scale, tuple(rows), reads, ratings, trusted, tuple(pairs), apart)
 
     def person(self, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
         """This person's weights, and how uncertain they are."""
@@ -137,8 +142,25 @@ class Profile:
         """Personal scores, 1–10, of photos as the prior reads them, and how unsure they are."""
         weights, uncertain = self.person(prior)
         means = prior.predict(read, weights)
-        spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.tastes.noise)
+        spreads = np.sqrt(np.einsum("nd,de,ne->n", read, uncertain, read) + prior.preferences.noise)
         return [_score(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+
+    def given(self, hashes: Mapping[str, str]) -> tuple[dict[str, float], list[tuple[str, str]], list[str]]:
+        """What the person said of photos: ratings on their own scale, pairs, and digits of photos that are not there.
+
+        Args:
+            hashes: SHA-256 by path.
+        """
+        paths = {sha256[:DIGITS]: path for path, sha256 in hashes.items()}
+        low, high = self.scale
+        ratings = {
+            paths[digits]: low + (float(rating) - 1) / 9 * (high - low)
+            for digits, rating in zip(self.photos, self.ratings, strict=True)
+            if digits in paths
+        }
+        pairs = [(better, worse) for better, worse in (each.split(">") for each in self.pairs)]
+        absent = [digits for digits in dict.fromkeys([*self.photos, *sum(pairs, ())]) if digits not in paths]
+        return ratings, [(paths[a], paths[b]) for a, b in pairs if a in paths and b in paths], absent
 
     def renamed(self, name: str) -> Profile:
         """The same under another name."""
@@ -147,8 +169,6 @@ class Profile:
 
     def save(self, folder: Path) -> Path:
         """Write the profile as ``folder/NAME``, whole or not at all; one of that name is replaced."""
-        from safetensors.numpy import save_file
-
         folder.mkdir(parents=True, exist_ok=True)
         scratch, final = folder / f".{self.name}.new", folder / self.name
         shutil.rmtree(scratch, ignore_errors=True)
@@ -170,6 +190,7 @@ class Profile:
             "profile": self.name,
             "model": self.model,
             "model_sha256": self.model_sha256,
+            "describer": self.describer,
             "scale": list(self.scale),
             "examples": len(self.ratings),
             "preferences": len(self.pairs),
@@ -181,17 +202,14 @@ class Profile:
     @classmethod
     def load(cls, path: Path) -> Profile:
         """Read what :meth:`save` wrote. Raises :class:`WeightsError` for a folder that holds none."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
             facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
             tensors = {name: value.astype(float) for name, value in load_file(path / TENSORS).items()}
-            told = None if facts["trust"] is None else Trust(**facts["trust"])
+            trusted = None if facts["trust"] is None else Trust(**facts["trust"])
             low, high = facts["scale"]
-            named = facts["profile"], facts["model"], facts["model_sha256"]
+            named = facts["profile"], facts["model"], facts["model_sha256"], facts.get("describer", "")
             rated = tuple(facts["photos"]), tensors["read"], tensors["ratings"]
-            return cls(*named, (low, high), *rated, told, tuple(facts["pairs"]), tensors["apart"])
+            return cls(*named, (low, high), *rated, trusted, tuple(facts["pairs"]), tensors["apart"])
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"expected a profile in {path}, found: {error}; learn it anew") from error
 

@@ -1,7 +1,5 @@
 """Where profiles lie on this machine, and how they travel: as a zip file of two small files."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

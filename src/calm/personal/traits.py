@@ -1,9 +1,10 @@
-"""What a person likes and dislikes, in words: traits of photos that move the personal score against the general one."""
+"""What a person likes and dislikes: traits of photos that move the personal score against the general one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,8 @@ from calm.personal.prior import GENERAL, Prior
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from calm.model.config import CalmConfig
-    from calm.model.network import VisualTokens
+    from calm.model.pretrained import CalmConfig
+    from calm.model.visual import VisualTokens
 
 CUES = {
     "bright light": "luma_mean",
@@ -44,6 +45,8 @@ SHOWN = {
 TRAITS = (*CUES, *(f"a mood: {mood}" for mood in MOODS), *SHOWN.values())
 LEAST = 0.1
 """Correlation with a trait below which nothing is said of it."""
+LIKED, DISLIKED = "#2a7f62", "#b3473f"
+"""Colours of bars."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,17 @@ class Leaning:
     points: float
 
 
-def traits(measures: np.ndarray, seen: VisualTokens, config: CalmConfig) -> np.ndarray:
+def traits(measures: np.ndarray, visual: VisualTokens, config: CalmConfig) -> np.ndarray:
     """Values of :data:`TRAITS` for n photos: (n, len(TRAITS)), those of moods and things as probabilities.
 
     Args:
         measures: (n, len(MEASURE_NAMES) or more), standardised pixel statistics.
-        seen: visual tokens of frame and crop.
+        visual: visual tokens of frame and crop.
         config: of the network that saw them; a word that it does not have is 0 for every photo.
     """
     measured = measures[:, [MEASURE_NAMES.index(name) for name in CUES.values()]]
-    moods = _probabilities(seen.attributes, config.attribute_words, MOODS, len(measures))
-    things = _probabilities(seen.words, config.vocabulary, tuple(SHOWN), len(measures))
+    moods = _probabilities(visual.attributes, config.attribute_words, MOODS, len(measures))
+    things = _probabilities(visual.words, config.vocabulary, tuple(SHOWN), len(measures))
     return np.concatenate([measured, moods, things], axis=1)
 
 
@@ -106,3 +109,26 @@ def leanings(prior: Prior, own: np.ndarray) -> list[Leaning]:
         if spread and abs(points) / spread >= LEAST:
             found.append(Leaning(name, points))
     return sorted(found, key=lambda each: -each.points)
+
+
+def draw_leanings(title: str, leanings: Sequence[Leaning], path: str | Path) -> None:
+    """Write bars of how traits move the personal score, most liked first, as a PNG, SVG or PDF by the file's name.
+
+    Args:
+        leanings: those to show, in any order.
+    """
+    from matplotlib.figure import Figure
+
+    ordered = sorted(leanings, key=lambda one: one.points)
+    figure = Figure(figsize=(7.0, 1.2 + 0.32 * len(ordered)), layout="constrained")
+    axes = figure.subplots()
+    colours = [LIKED if one.points > 0 else DISLIKED for one in ordered]
+    bars = axes.barh([one.trait for one in ordered], [one.points for one in ordered], color=colours)
+    axes.bar_label(bars, fmt="%+.2f", padding=3, fontsize=8)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(left=False)
+    axes.margins(x=0.15)
+    axes.set_xlabel("points on 1–10 for one standard deviation more, on top of the general score", fontsize=8)
+    axes.set_title(title, fontsize=11)
+    figure.savefig(path, dpi=120)

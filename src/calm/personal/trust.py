@@ -1,13 +1,11 @@
 """May a profile be trusted? Its own examples, each predicted from all the others."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from calm.personal.prior import GENERAL, Prior
+from calm.tasks.metrics import Metric, order
 
 LEAST = 5
 """Examples below which nothing can be said."""
@@ -38,7 +36,7 @@ class Trust:
         return self.better >= 0.9
 
 
-def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray, seed: int = 0) -> Trust | None:
+def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray) -> Trust | None:
     """Leave-one-out agreement, by bootstrap over the examples; None where they are too few or all alike.
 
     By the ratings where there are enough of them, else by the pairs.
@@ -49,27 +47,25 @@ def trust(prior: Prior, read: np.ndarray, ratings: np.ndarray, apart: np.ndarray
         apart: (m, n) of pairs of photos, the preferred one less the other one.
     """
 
-    def said_of(left: int) -> float:
-        others, given, asked = _without(read, left), _without(ratings, left), read[left : left + 1]
-        return float(prior.predict(asked, prior.person(others, given, apart)[0])[0])
+    def predicted_for(left: int) -> float:
+        weights, _ = prior.person(np.delete(read, left, axis=0), np.delete(ratings, left), apart)
+        return float(prior.predict(read[left : left + 1], weights)[0])
 
     if len(ratings) >= LEAST and np.ptp(ratings):
-        said = np.array([said_of(left) for left in range(len(ratings))])
-        return _compare("srcc", said, read[:, GENERAL], ratings, _agreement, seed)
+        predicted = np.array([predicted_for(left) for left in range(len(ratings))])
+        return _compare("srcc", predicted, read[:, GENERAL], ratings, order)
     if len(apart) >= LEAST:
-        ahead = np.array([apart[i] @ prior.person(read, ratings, _without(apart, i))[0] for i in range(len(apart))])
-        return _compare("pairs", ahead, apart[:, GENERAL], np.arange(len(apart)), _right, seed)
+        others = (np.delete(apart, i, axis=0) for i in range(len(apart)))
+        ahead = np.array(
+            [pair @ prior.person(read, ratings, rest)[0] for pair, rest in zip(apart, others, strict=True)]
+        )
+        return _compare("pairs", ahead, apart[:, GENERAL], np.arange(len(apart)), _right)
     return None
 
 
-Agreement = Callable[[np.ndarray, np.ndarray], float]
-
-
-def _compare(
-    measure: str, own: np.ndarray, general: np.ndarray, given: np.ndarray, agreement: Agreement, seed: int
-) -> Trust:
+def _compare(measure: str, own: np.ndarray, general: np.ndarray, given: np.ndarray, agreement: Metric) -> Trust:
     """Agreement of both scores with what was given, and the bootstrap of their difference."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draws: list[tuple[float, float]] = []
     while len(draws) < RESAMPLES:
         chosen = rng.integers(len(given), size=len(given))
@@ -81,20 +77,6 @@ def _compare(
     return Trust(measure, agreement(own, given), float(low), float(high), agreement(general, given), better)
 
 
-def _without(rows: np.ndarray, i: int) -> np.ndarray:
-    return np.delete(rows, i, axis=0)
-
-
 def _right(ahead: np.ndarray, _pairs: np.ndarray) -> float:
     """Share of pairs whose preferred photo is ahead; one of two that are even counts half."""
     return float(np.mean(ahead > 0) + 0.5 * np.mean(ahead == 0))
-
-
-def _agreement(said: np.ndarray, given: np.ndarray) -> float:
-    """SRCC, 0 where everything is said alike."""
-    from scipy.stats import rankdata
-
-    a, b = (rankdata(values) for values in (said, given))
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size else 0.0

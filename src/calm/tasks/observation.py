@@ -2,47 +2,25 @@
 
 One line of fields, each of them optional and always in this order::
 
-    Score: 6.4. Shows: dog, grass. Light: dark. Colour: muted, warm. Mood: calm. Strengths: mood. Faults: noisy (clear)
+    Score: 6.4. Faults: noisy (clear). Shows: dog, grass. Light: dark. Colour: muted, warm. Mood: calm. Strengths: mood
 
-:func:`write_line` writes it for training, :func:`parse_line` reads what the model wrote; ``aspects`` of a comment are
-the parsed line.
+Score and faults are read before it is written (:func:`calm.model.exchange.line_start`), so that a comment agrees with
+the score and the suggestions. :func:`write_line` writes the line for training, :func:`parse_line` reads what the model
+wrote; ``aspects`` of a comment are the parsed line.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-FIELDS = ("Score", "Shows", "Light", "Colour", "Detail", "Mood", "Strengths", "Faults")
+from calm.edits.words import FAULTS
+from calm.model.exchange import listed, spoken_score
+
+WORDS = ("Shows", "Light", "Colour", "Detail", "Mood", "Strengths")
+"""Fields of words, as attributes of :class:`Observation` in their order."""
+FIELDS = ("Score", "Faults", *WORDS)
 NOTHING, UNCLEAR = "nothing", "unclear"
 """What a line shows of a blank frame, and of a photo whose subject cannot be told."""
-
-FAULTS: dict[tuple[str, str], str] = {
-    ("exposure", "increase"): "too dark",
-    ("exposure", "decrease"): "too bright",
-    ("contrast", "increase"): "low contrast",
-    ("contrast", "decrease"): "harsh contrast",
-    ("saturation", "increase"): "dull colours",
-    ("saturation", "decrease"): "oversaturated",
-    ("white_balance", "warmer"): "too cool",
-    ("white_balance", "cooler"): "too warm",
-    ("sharpness", "increase"): "blurred",
-    ("noise", "decrease"): "noisy",
-    ("compression", "decrease"): "compression artefacts",
-    ("tilt", "clockwise"): "tilted to the left",
-    ("tilt", "counterclockwise"): "tilted to the right",
-    ("framing", "left"): "cramped on the left",
-    ("framing", "right"): "cramped on the right",
-    ("framing", "up"): "cramped at the top",
-    ("framing", "down"): "cramped at the bottom",
-    ("framing", "tighter"): "subject too small",
-    ("vignetting", "decrease"): "dark corners",
-    ("subject_emphasis", "increase"): "subject does not stand out",
-    ("colour_harmony", "improve"): "clashing colours",
-    ("clutter", "decrease"): "cluttered",
-}
-"""What is wrong, by the remedy that mends it."""
 
 MOODS = {
     "amusement": "cheerful",
@@ -55,9 +33,6 @@ MOODS = {
     "neutral": "plain",
 }
 """Words for the emotions that PARA's raters named."""
-
-STRENGTHS = ("slight", "clear", "strong")
-"""Words for severities below .33, below .66 and above."""
 
 ASPECTS: dict[str, tuple[str, str]] = {
     "subject": ("subject", "high"),
@@ -81,7 +56,7 @@ class Observation:
         shows: things and scenes, the main one first.
         light, colour, detail, mood: words.
         strengths: keys of :data:`ASPECTS`.
-        faults: (fault, strength) with words of :data:`FAULTS` and :data:`STRENGTHS`.
+        faults: (fault, strength) with words of :data:`FAULTS` and :data:`DEGREES`.
         score: 1–10.
     """
 
@@ -97,27 +72,9 @@ class Observation:
 
 def write_line(seen: Observation) -> str:
     """The line of an observation."""
-    values = {
-        "Score": "" if seen.score is None else spoken_score(seen.score),
-        "Shows": ", ".join(seen.shows),
-        "Light": ", ".join(seen.light),
-        "Colour": ", ".join(seen.colour),
-        "Detail": ", ".join(seen.detail),
-        "Mood": ", ".join(seen.mood),
-        "Strengths": ", ".join(seen.strengths),
-        "Faults": ", ".join(f"{fault} ({strength})" if strength else fault for fault, strength in seen.faults),
-    }
-    return ". ".join(f"{name}: {values[name]}" for name in FIELDS if values[name])
-
-
-def spoken_score(score: float) -> str:
-    """A score as the line states it: one decimal, 1.0 to 9.9, so that it always has as many tokens."""
-    return f"{min(max(score, 1.0), 9.9):.1f}"
-
-
-def score_prefix(score: float) -> str:
-    """How a line begins: with the score that was read, so that words and number agree."""
-    return f"Score: {spoken_score(score)}. "
+    values = {"Score": "" if seen.score is None else spoken_score(seen.score), "Faults": listed(seen.faults)}
+    values |= {name: ", ".join(getattr(seen, name.lower())) for name in WORDS}
+    return ". ".join(f"{name}: {value}" for name, value in values.items() if value)
 
 
 def parse_line(line: str) -> Observation:
@@ -135,16 +92,10 @@ def parse_line(line: str) -> Observation:
         if match and match.group(1) in FAULTS.values():
             faults.append((match.group(1), match.group(2) or ""))
     number = re.match(r"(\d+(?:\.\d+)?)", found.get("Score", ""))
-    return Observation(
-        words("Shows"),
-        words("Light"),
-        words("Colour"),
-        words("Detail"),
-        words("Mood"),
-        tuple(each for each in words("Strengths") if each in ASPECTS),
-        tuple(faults),
-        float(number.group(1)) if number else None,
-    )
+    shows, light, colour, detail, mood, strengths = map(words, WORDS)
+    known = tuple(each for each in strengths if each in ASPECTS)
+    score = float(number.group(1)) if number else None
+    return Observation(shows, light, colour, detail, mood, known, tuple(faults), score)
 
 
 MEASURED = {

@@ -1,7 +1,5 @@
 """Frames with nothing to see: a model must learn that nothing is there to be named or admired."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Everything that a stage needs to go on where it was interrupted, in one file."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass

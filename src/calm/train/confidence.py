@@ -9,8 +9,6 @@ The default threshold follows: the lowest confidence at which at most ``FALSE_AL
 suggestion. All three are fields of the network's configuration.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +18,17 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from calm.data.batches import batches, decode, draw
 from calm.data.hashes import hash_files
 from calm.data.images import Photo
-from calm.edits import edits, make_lesson
+from calm.data.progress import progress
+from calm.edits import edits, synthetic_edit
+from calm.edits.base import VISIBLE
 from calm.errors import DataError
-from calm.eval.editing import VISIBLE
-from calm.eval.gather import batches, decode, draw, progress
-from calm.eval.metrics import expected_calibration_error, threshold_for_false_alarms
-from calm.eval.saliency import SaliencyMap, SaliencySource, saliency_map
 from calm.inference.pipeline import Pipeline
-from calm.model.config import CalmConfig
+from calm.model.pretrained import CalmConfig
+from calm.model.saliency import SaliencyMap, SaliencySource, saliency_map
+from calm.tasks.metrics import expected_calibration_error, threshold_for_false_alarms
 from calm.types import CLASSES
 
 FALSE_ALARMS = 0.08
@@ -95,12 +94,14 @@ def pair(photo: Photo, find: SaliencyMap | None, seed: int) -> list[tuple[np.nda
     rng = np.random.default_rng([seed, int(photo.sha256[:8], 16)])
     subject = find(photo.pixels) if find else None
     for name in rng.permutation(list(edits())):
-        lesson = make_lesson(photo.pixels, rng, attributes=[str(name)], count=1, min_severity=VISIBLE, saliency=subject)
-        for done in lesson.applied:
+        made = synthetic_edit(
+            photo.pixels, rng, attributes=[str(name)], count=1, min_severity=VISIBLE, saliency=subject
+        )
+        for done in made.applied:
             if done.severity >= VISIBLE:
-                untouched = make_lesson(photo.pixels, rng, count=0, saliency=subject)
+                untouched = synthetic_edit(photo.pixels, rng, count=0, saliency=subject)
                 label = CLASSES.index((done.attribute, done.direction))
-                return [(untouched.pixels, NOTHING), (lesson.pixels, label)]
+                return [(untouched.pixels, NOTHING), (made.pixels, label)]
     return []
 
 

@@ -5,20 +5,18 @@ become an observation line, and the critique is what follows it. So the language
 resting on a line. Sentences that fit a photo's line also become its comment (:meth:`Critiques.compose`).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from calm.edits.base import Applied, edits
-from calm.edits.words import advise, describe
-from calm.tasks.observation import FAULTS, STRENGTHS, Observation
+from calm.edits.words import DEGREES, FAULTS, advise, describe
+from calm.tasks.observation import Observation
 from calm.train.vocabulary import Vocabulary, tables, words_of
 
 ODD = re.compile(r"https?:|www\.|@|&|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
@@ -26,7 +24,7 @@ ODD = re.compile(r"https?:|www\.|@|&|\d{3,}|f/\d|[A-Z]{4,}|\.\.\.|[:;]\)")
 FEW = 25
 """Sentences about a fault that there must be, so that a comment does not repeat the same one."""
 REMEDIES = {fault: remedy for remedy, fault in FAULTS.items()}
-SEVERITY = dict(zip(STRENGTHS, (0.2, 0.5, 0.85), strict=True))
+SEVERITY = dict(zip(DEGREES, (0.2, 0.5, 0.85), strict=True))
 BANDS = (3.5, 4.5, 5.5, 6.5)
 """Scores between which verdicts differ."""
 COMMON = 1200
@@ -64,7 +62,7 @@ class Critiques:
         self.praised = {key: _any(words, whole=True) for key, words in known["praised"].items()}
         self.faulted = {key: _any(words) for key, words in known["faulted"].items()}
         self.praising, self.doubting = _any(known["praising"], whole=True), _any(known["doubting"], whole=True)
-        self.measured, self.verdicts = known["sentences"], known["verdicts"]
+        self.measured, self.verdicts, self.lauded = known["sentences"], known["verdicts"], known["praise"]
         self.personal = _any(known["personal"], whole=True)
         self.paragraphs: list[list[Sentence]] = []
         self.praise: defaultdict[str, list[Sentence]] = defaultdict(list)
@@ -112,22 +110,14 @@ class Critiques:
         found = []
         for raw in re.split(r"(?<=[.!?])\s+|(?<=[a-z][.!?])(?=[A-Z])", " ".join(text.split())):
             line = raw.strip(" \"'*-").replace(" ,", ",")
-            words = line.split()
-            if (
-                not 5 <= len(words) <= 32
-                or self.personal.search(line.lower())
-                or ODD.search(line)
-                or not line[0].isalpha()
-                or '"' in line
-            ):
+            odd = not 5 <= len(line.split()) <= 32 or ODD.search(line) or not line[0].isalpha() or '"' in line
+            if odd or self.personal.search(line.lower()):
                 continue
-            line = line[0].upper() + line[1:]
-            line = line.rstrip("!?.,; ") + "."
+            line = f"{line[0].upper()}{line[1:]}".rstrip("!?.,; ") + "."
             low = line.lower()
             faulted = tuple(key for key, pattern in self.faulted.items() if pattern.search(low))
             praised: tuple[str, ...] = ()
-            doubted = bool(self.doubting.search(low))
-            if self.praising.search(low) and not faulted and not doubted:
+            if self.praising.search(low) and not faulted and not self.doubting.search(low):
                 praised = tuple(key for key, pattern in self.praised.items() if pattern.search(low))
             shows = tuple(w for w in self.vocabulary.named((), [line]) if w not in tables()["vague"])
             found.append(Sentence(line, praised, faulted, shows))
@@ -154,29 +144,29 @@ class Critiques:
         """Two to four sentences that fit an observation: what is shown, what works, what does not.
 
         Args:
-            subject: a first sentence about what is shown; "" for none.
+            subject: a first sentence about what is shown, which may tell light and colour as well; "" for none.
         """
         chosen = [subject] if subject else []
-        measured = [self._sentence(word, rng) for word in (*seen.light, *seen.colour, *seen.detail)]
-        known = [self._sentence(word, rng) for word in seen.mood if rng.random() < 0.7]
-        known += [text for key in list(seen.strengths)[:2] if (text := self._fitting(self.praise[key], seen, rng))]
+        words = [word for word in (*seen.light, *seen.colour, *seen.detail) if not _told(word, subject)]
+        measured = [str(rng.choice(self.measured[word])) for word in words]
+        known = [str(rng.choice(self.measured[word])) for word in seen.mood if rng.random() < 0.7]
+        known += [self._praise(key, seen, rng) for key in list(seen.strengths)[:2]]
         for key, strength in list(seen.faults)[:2]:
             made = _applied(key, strength)
             human = self._fitting(self.fault[key], seen, rng) if len(self.fault[key]) >= FEW else ""
-            known.append(human if human and rng.random() < 0.4 else describe(made, rng))
+            known.append(human if human and rng.random() < 0.15 else describe(made, rng))
         if seen.faults and rng.random() < 0.7:
             known.append(advise(_applied(*seen.faults[0]), rng))
         room = max(0, int(rng.integers(2, 5)) - len(chosen) - len(known) - 1)
         chosen += [measured[i] for i in sorted(rng.permutation(len(measured))[:room])] + known
         if seen.score is not None and not (seen.faults and rng.random() < 0.5):
-            chosen.append(self._verdict(seen.score, rng))
-        return " ".join(dict.fromkeys(chosen[:5]))
+            chosen.append(str(rng.choice(self.verdicts[int(np.searchsorted(BANDS, seen.score))])))
+        return " ".join(dict.fromkeys(filter(None, chosen[:5])))
 
-    def _sentence(self, word: str, rng: np.random.Generator) -> str:
-        return str(rng.choice(self.measured[word]))
-
-    def _verdict(self, score: float, rng: np.random.Generator) -> str:
-        return str(rng.choice(self.verdicts[int(np.searchsorted(BANDS, score))]))
+    def _praise(self, key: str, seen: Observation, rng: np.random.Generator) -> str:
+        """A sentence for a strength: one time in five a person's own."""
+        human = self._fitting(self.praise[key], seen, rng) if rng.random() < 0.2 else ""
+        return human or str(rng.choice(self.lauded[key])) if key in self.lauded else human
 
     def _fitting(self, bank: Sequence[Sentence], seen: Observation, rng: np.random.Generator) -> str:
         """A sentence that praises and faults nothing but what the line does."""
@@ -189,10 +179,15 @@ class Critiques:
         return ""
 
 
+def _told(word: str, subject: str) -> bool:
+    """Whether a first sentence already tells a word of light or colour."""
+    return any(setting in subject for setting in tables()["settings"].get(word, ()))
+
+
 def _applied(fault: str, strength: str) -> Applied:
-    """The edit that a fault stands for, at the severity that its strength means."""
+    """The edit that a fault stands for, at the severity that its strength means, without an amount: a line has none."""
     attribute, direction = REMEDIES[fault]
-    return edits()[attribute].done(direction, SEVERITY.get(strength, 0.5))
+    return replace(edits()[attribute].done(direction, SEVERITY.get(strength, 0.5)), amount=None)
 
 
 def _any(words: Sequence[str], whole: bool = False) -> re.Pattern[str]:

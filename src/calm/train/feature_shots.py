@@ -2,10 +2,8 @@
 
 One folder a kind: ``frames.npy`` (n, trunk layers, tokens, width) and ``crops.npy`` (m, detail layers, tokens, width)
 with pooled features, ``trunk.npy`` (n, 1 + grid², width) with all tokens behind the last block without adapters, all in
-float16, and ``shots.jsonl`` with what was done to each.
+float16, and ``shots.jsonl`` with what was done to each. :func:`dependencies` says what all of it depends on.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,22 +16,61 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calm.data.hashes import hash_files, source_sha256
 from calm.data.views import normalise
-from calm.edits.base import Applied
+from calm.edits.base import Applied, edits
 from calm.errors import ConfigError
-from calm.model.network import CalmForConditionalGeneration
-from calm.train.examples import Drawer, Known, Shot, whole_target
+from calm.model.catalogue import part_hashes
+from calm.model.network import Network
+from calm.train.shooting import Shooter
+from calm.train.shots import Known, Shot, whole_target
 
+ROWS = "shots.jsonl"
+"""Is written last: a folder without it is not complete."""
+MADE_BY = (
+    "data/measure.py",
+    "data/views.py",
+    "edits/",
+    "model/backbone.py",
+    "model/saliency.py",
+    "train/blanks.py",
+    "train/feature_shots.py",
+    "train/shooting.py",
+)
+"""Source that what is kept depends on."""
 CHUNK = 32
 """Shots that go through the blocks with adapters at once."""
+
+
+def dependencies(kind: str, photos: Sequence[Known], model: Network, label: str) -> dict[str, Any]:
+    """All that the kept features of these photos depend on, ready for JSON: where it is the same, so are they.
+
+    Args:
+        kind: of example, as :class:`calm.train.shooting.Shooter` knows them.
+        model: whose encoder they come from.
+        label: of the photos' hashes, see :func:`calm.data.hashes.hash_files`.
+    """
+    config = model.config
+    hashes = {} if kind == "blank" else hash_files([photo.path for photo in photos], label=label)
+    return {
+        "kind": kind,
+        "photos": [(photo.path, hashes.get(photo.path), photo.native) for photo in photos],
+        "edits": list(edits()) if kind == "edited" else [],
+        "source": source_sha256(lambda name: name.startswith(MADE_BY)),
+        "subjects": part_hashes("dinov2-s") if kind == "edited" else [],
+        "encoder": part_hashes(config.vision_source),
+        "blocks": [config.trunk, config.trunk_layers, config.detail_layers, config.late_layers],
+        "preprocessing": [config.image_size, config.image_mean, config.image_std, config.pool],
+        "numbers": [str(model.backbone.model.dtype), "bfloat16", "float16"],
+    }
 
 
 def write_shots(
     folder: Path,
     kind: str,
     photos: Sequence[Known],
-    drawer: Drawer,
-    model: CalmForConditionalGeneration,
+    shooter: Shooter,
+    model: Network,
     seed: int = 5,
     batch: int = 32,
     tell: Callable[[int], None] = lambda done: None,
@@ -51,7 +88,7 @@ def write_shots(
 
     def shoot(index: int) -> Shot | None:
         try:
-            return drawer.shoot(kind, photos[index], np.random.default_rng([seed, index]))
+            return shooter(kind, photos[index], np.random.default_rng([seed, index]))
         except OSError:
             return None
 
@@ -84,7 +121,8 @@ def write_shots(
         tell(len(rows))
     for file in files.values():
         file.close()
-    (folder / "shots.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "rows").replace(folder / ROWS)
 
 
 class _Growing:
@@ -115,7 +153,7 @@ class _Views:
     count: int
 
 
-def _filled(views: Sequence[np.ndarray], batch: int, model: CalmForConditionalGeneration) -> Iterator[_Views]:
+def _filled(views: Sequence[np.ndarray], batch: int, model: Network) -> Iterator[_Views]:
     """Always ``batch`` views at once, the last ones filled up: one shape for compiled blocks."""
     for start in range(0, len(views), batch):
         part = list(views[start : start + batch])
@@ -123,7 +161,7 @@ def _filled(views: Sequence[np.ndarray], batch: int, model: CalmForConditionalGe
         yield _Views(normalise(filled, model.config.image_mean, model.config.image_std), len(part))
 
 
-def shot_features(model: CalmForConditionalGeneration, shots: Sequence[Shot]) -> Tensor:
+def shot_features(model: Network, shots: Sequence[Shot]) -> Tensor:
     """Encoder features of shots that have kept ones: (B, len(config.layers), tokens, width).
 
     Blocks with adapters run here.
@@ -144,7 +182,7 @@ def shot_features(model: CalmForConditionalGeneration, shots: Sequence[Shot]) ->
 def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
     """Shots of :func:`write_shots`, without photos that are not in ``known``; features are read as they are needed."""
     frames, crops, trunk = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("frames", "crops", "trunk"))
-    rows = [json.loads(line) for line in (folder / "shots.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
     shots: list[Shot | None] = []
     for index, row in enumerate(rows):
         photo = known.get(row["path"])
@@ -159,7 +197,7 @@ def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
                 row["cues"],
                 row["kind"],
                 tuple(Applied(**each) for each in row["applied"]),
-                _target(row, photo),
+                None if row["applied"] else whole_target(photo),  # labels may be newer than features
                 features=frames[index],
                 tokens=trunk[index] if len(trunk) else None,
                 detail=crops[row["crop"]] if "crop" in row else None,
@@ -171,20 +209,12 @@ def read_shots(folder: Path, known: dict[str, Known]) -> list[Shot]:
     return [shot for row, shot in zip(rows, shots, strict=True) if shot is not None and "pair" not in row]
 
 
-def _target(row: dict[str, Any], photo: Known) -> tuple[float, ...] | None:
-    """Ten probabilities of the score by what is known now: labels may be newer than features."""
-    if row["kind"] == "blank":
-        return tuple(row["target"])
-    return None if row["applied"] else whole_target(photo)
-
-
 def _row(shot: Shot) -> dict[str, Any]:
     return {
         "path": shot.photo.path,
         "kind": shot.kind,
         "cues": {name: round(float(value), 4) for name, value in shot.cues.items()},
         "applied": [asdict(each) for each in shot.applied],
-        "target": shot.target if shot.kind == "blank" else None,
     }
 
 

@@ -1,7 +1,5 @@
 """The log of a stage: losses and figures as JSON lines."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

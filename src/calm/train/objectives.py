@@ -1,7 +1,5 @@
 """What the stages of training minimise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,28 +1,23 @@
 """What is known of a photo as an observation, and which attribute words are true of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
-from calm.tasks.observation import FAULTS, MEASURED, MOODS, STRENGTHS, Observation, measured_words
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from calm.train.examples import Shot
-    from calm.train.vocabulary import Vocabulary
+from calm.edits.words import FAULTS, degree
+from calm.tasks.observation import MEASURED, MOODS, Observation, measured_words
+from calm.train.shots import Shot
+from calm.train.vocabulary import Vocabulary
 
 ATTRIBUTE_WORDS = tuple(
     dict.fromkeys([*(w for words in MEASURED.values() for w in words), *MOODS.values(), *FAULTS.values()])
 )
 """Words that the lower branches are aligned with."""
 
-GOOD, POOR = 5.6, 4.6
-"""Scores from which a photo has strengths, and below which what is measured against it counts as a fault."""
+GOOD = 5.6
+"""Score from which a photo has strengths."""
 UNSEEN = 0.15
 """A label whose word is less likely than this, while another word is surest, cannot be seen in the visual tokens."""
 GUESSED = 0.4
@@ -36,7 +31,7 @@ def guess_names(shot: Shot, sure: Tensor, vocabulary: Vocabulary) -> None:
         sure: (words,), probability of each word of the vocabulary.
     """
     best, places = (each.tolist() for each in sure.topk(min(3, len(sure))))
-    true = vocabulary.named(shot.photo.names, shot.photo.captions)
+    true = vocabulary.of(shot.photo)
     if true:
         seen = max(float(sure[vocabulary.index[word]]) for word in true)
         shot.unclear = vocabulary.words[places[0]] not in true and seen < UNSEEN
@@ -50,10 +45,7 @@ def observe(shot: Shot, shows: Sequence[str]) -> Observation:
     photo, words = shot.photo, measured_words(shot.cues)
     target = shot.read_score if shot.target is None else mean_of(shot.target)
     faults = [
-        (
-            FAULTS[each.attribute, each.direction],
-            STRENGTHS[0 if each.severity < 0.33 else 1 if each.severity < 0.66 else 2],
-        )
+        (FAULTS[each.attribute, each.direction], degree(each.severity))
         for each in sorted(shot.applied, key=lambda each: -each.severity)
         if each.severity >= 0.15
     ]
@@ -64,9 +56,8 @@ def observe(shot: Shot, shows: Sequence[str]) -> Observation:
         top = max(named, key=lambda name: named[name] * (0.6 if name == "neutral" else 1.0))
         mood = (MOODS[top],) if named[top] >= 0.3 * total else ()
     strengths: list[str] = []
-    if target is not None and not faults and shot.kind != "blank":
-        strengths = _strengths(shot.cues, words, mood, target) if target >= GOOD else []
-        faults = _weaknesses(shot.cues, words) if target < POOR else []
+    if target is not None and target >= GOOD and not faults and shot.kind != "blank":
+        strengths = _strengths(shot.cues, words, mood, target)
     return Observation(
         tuple(shows), words["light"], words["colour"], words["detail"], mood, strengths[:3], faults, target
     )
@@ -87,18 +78,6 @@ def _strengths(
         "sharpness": "crisp" in words["detail"],
     }
     return [name for name, true in found.items() if true]
-
-
-def _weaknesses(cues: Mapping[str, float], words: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """What can be measured against a photo that people dislike: the strongest of its faults of light, focus, colour."""
-    found = {
-        "too dark": cues["luma_mean"] < 55,
-        "too bright": cues["luma_mean"] > 185,
-        "blurred": "soft" in words["detail"],
-        "low contrast": cues["luma_range"] < 150,
-        "dull colours": cues["chroma_mean"] < 6 and "black and white" not in words["colour"],
-    }
-    return [(fault, STRENGTHS[0]) for fault, true in found.items() if true][:1]
 
 
 def mean_of(distribution: Sequence[float] | None) -> float | None:

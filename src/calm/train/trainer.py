@@ -5,30 +5,34 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from calm.data.views import normalise
-from calm.model.network import CalmForConditionalGeneration, VisualTokens, score_mean
-from calm.tasks.exchange import IGNORED, Exchange, Packer, embed
+from calm.model.alignment import summarise
+from calm.model.exchange import COMMENT_QUESTION, IGNORED, Exchange, Packer, embed
+from calm.model.network import Network, score_mean
+from calm.model.visual import VisualTokens
+from calm.tasks.observation import write_line
 from calm.train.checkpoints import RunState
-from calm.train.examples import Drawer, Example, Shot
+from calm.train.examples import Drawer, Example
 from calm.train.feature_shots import shot_features
 from calm.train.meter import Meter
 from calm.train.objectives import order_loss, schedule, score_loss, severity_target
 from calm.train.observing import guess_names
+from calm.train.shots import Shot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Stage:
-    """One stage.
+    """One stage, as recipes write it.
 
     Attributes:
         name: of its checkpoints.
@@ -37,25 +41,27 @@ class Stage:
         batch: examples of each kind a step (``rated``, ``named``, ``edited``, ``blank``).
         read: whether the language model reads; without it the alignment module learns through its auxiliary heads
             and lexical alignment alone.
+        text: whether exchanges in words are learnt as well.
+        prose: critiques without a photo a step.
         rows, length: packed rows a step and tokens a row.
         weights: of the losses.
         warmup: share of the steps over which rates rise; they fall to a twentieth along a cosine.
         seed: of every draw.
-        text: whether exchanges in words are learnt as well.
         average: decay of the running mean of the weights, which the stage ends with.
     """
 
     name: str
-    steps: int
+    steps: Annotated[int, Field(ge=0)]
     rates: Mapping[str, float]
     batch: Mapping[str, int]
     read: bool = True
+    text: bool = True
+    prose: Annotated[int, Field(ge=0)] = 0
     rows: int = 8
     length: int = 384
     weights: Mapping[str, float] = field(default_factory=dict)
-    warmup: float = 0.03
+    warmup: float = 0.04
     seed: int = 1
-    text: bool = True
     average: float = 0.998
 
 
@@ -78,25 +84,24 @@ class Trainer:
         model: with adapters; what a stage does not name stands still.
         packer: of its tokenizer.
         drawer: draws examples.
-        photos: known photos by kind of example, or shots with their features at hand.
+        shots: by kind of example.
         folder: of checkpoints and the log.
-        prose: draws exchanges without a photo for each step.
         odds: by kind, how often each of its photos is drawn; photos of other kinds alike.
     """
 
     def __init__(
         self,
-        model: CalmForConditionalGeneration,
+        model: Network,
         packer: Packer,
         drawer: Drawer,
-        photos: Mapping[str, Sequence[Any]],
+        shots: Mapping[str, Sequence[Shot]],
         folder: Path,
-        prose: Callable[[np.random.Generator], list[list[Exchange]]] | None = None,
         odds: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        self.model, self.packer, self.drawer, self.photos, self.folder = model, packer, drawer, photos, folder
-        self.prose, self.odds = prose, odds or {}
+        self.model, self.packer, self.drawer, self.shots, self.folder = model, packer, drawer, shots, folder
+        self.odds = odds or {}
         self._summed: dict[str, np.ndarray] = {}
+        self._summaries: dict[int, Tensor] = {}
         self.step = 0
         self.word_index = drawer.vocabulary.index
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,57 +112,31 @@ class Trainer:
         """The examples of a step: a function of stage and step alone."""
         found: list[Example] = []
         for kind, count in stage.batch.items():
-            pool = self.photos[kind]
+            pool = self.shots[kind]
             for slot in range(count):
                 rng = np.random.default_rng([stage.seed, step, slot, KINDS.index(kind)])
-                for _ in range(3):
-                    photo = pool[self._index(kind, rng)]
-                    try:
-                        shot = photo if isinstance(photo, Shot) else self.drawer.shoot(kind, photo, rng)
-                        found.append(self.drawer.example(shot, rng))
-                        break
-                    except OSError:
-                        continue
+                found.append(self.drawer.example(pool[self._index(kind, rng)], rng))
         return found
 
     def _index(self, kind: str, rng: np.random.Generator) -> int:
         odds = self.odds.get(kind)
         if odds is None:
-            return int(rng.integers(len(self.photos[kind])))
+            return int(rng.integers(len(self.shots[kind])))
         summed = self._summed.setdefault(kind, np.cumsum(odds) / np.sum(odds))
         return min(int(np.searchsorted(summed, rng.random(), side="right")), len(summed) - 1)
 
     def batches(self, stage: Stage, start: int) -> Iterator[tuple[int, list[Example]]]:
-        """Steps from ``start`` on; photos are prepared ahead in the background."""
+        """Steps from ``start`` on."""
         self.drawer.text = stage.read and stage.text
-        if all(isinstance(pool[0], Shot) for kind in stage.batch for pool in [self.photos[kind]]):
-            # Little work, all of it Python's: beside the mathematics it would only take turns with it.
-            yield from ((step, self.draw(stage, step)) for step in range(start, stage.steps))
-            return
-        with ThreadPoolExecutor(2) as pool:
-            ahead = {step: pool.submit(self.draw, stage, step) for step in range(start, min(start + 3, stage.steps))}
-            for step in range(start, stage.steps):
-                examples = ahead.pop(step).result()
-                if step + 3 < stage.steps:
-                    ahead[step + 3] = pool.submit(self.draw, stage, step + 3)
-                yield step, examples
+        for step in range(start, stage.steps):
+            yield step, self.draw(stage, step)
 
     # ------------------------------------------------------------------------------------------------ losses
 
-    def tensors(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames, crops (normalised) and measures."""
-        config = self.model.config
-        frames = normalise(np.stack([each.shot.frame for each in examples]), config.image_mean, config.image_std)
-        crops = normalise(np.stack([each.shot.crop for each in examples]), config.image_mean, config.image_std)
-        return frames, crops, torch.from_numpy(np.stack([each.measures for each in examples]))
-
     def see(self, examples: Sequence[Example]) -> VisualTokens:
-        """Visual tokens of examples, from pixels or from features at hand."""
+        """Visual tokens of examples, from features at hand."""
         wanted = torch.tensor([reads_crop(each) for each in examples])
         measures = torch.from_numpy(np.stack([each.measures for each in examples]))
-        if examples[0].shot.features is None:
-            frames, crops, measures = self.tensors(examples)
-            return self.model.see(frames, crops, measures, wanted)
         features = self._features([each.shot for each in examples])
         layers = self.model.config.trunk_layers
         same = [layers.index(layer) for layer in self.model.config.detail_layers]
@@ -185,13 +164,25 @@ class Trainer:
         """Every loss of one step by name."""
         pairs = [(i, each.better) for i, each in enumerate(examples) if each.better is not None]
         everything = [*examples, *(better for _, better in pairs)]
+        if set(stage.rates) == {"score"} and self.model.config.summary_tokens:
+            return self._score_losses(self._scores(everything), everything, pairs, len(examples))
         seen = self.see(everything)
-        found: dict[str, Tensor] = {}
-        found |= self._lexical(seen, everything)
+        found = self._lexical(seen, everything)
         found |= self._auxiliary(seen, everything, pairs, len(examples))
         if stage.read:
             found |= self._read(seen, everything, pairs, len(examples), stage)
         return found
+
+    def _scores(self, examples: Sequence[Example]) -> Tensor:
+        """What the score's head says, (B, 10), where nothing before it learns: summaries are computed once a stage."""
+        shots = {id(each.shot): each.shot for each in examples if id(each.shot) not in self._summaries}
+        if shots:
+            with torch.no_grad():
+                values = summarise(shot_features(self.model, list(shots.values()))).to(torch.bfloat16)
+            self._summaries |= dict(zip(shots, values, strict=True))
+        values = torch.stack([self._summaries[id(each.shot)] for each in examples])
+        tokens = self.model.alignment.summary(values.to(self.model.alignment.overview.weight.dtype))
+        return self.model.heads.read_score(tokens)
 
     def _lexical(self, seen: VisualTokens, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Lexical alignment of every branch."""
@@ -227,14 +218,7 @@ class Trainer:
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
     ) -> dict[str, Tensor]:
         assert seen.score is not None
-        found, score = {}, seen.score
-        rated = [i for i, each in enumerate(examples) if each.score]
-        if rated:
-            target = torch.tensor([examples[i].score for i in rated])
-            found["aux_score"] = score_loss(score[rated], target)
-        if pairs:
-            means = score_mean(score)
-            found["aux_order"] = order_loss(means, pairs, examples, count)
+        found = self._score_losses(seen.score, examples, pairs, count)
         edited = [i for i, each in enumerate(examples) if each.remedies]
         if edited and seen.remedy is not None and seen.amount is not None:
             target = torch.tensor([examples[i].remedies for i in edited], dtype=torch.float32)
@@ -245,12 +229,22 @@ class Trainer:
                 found["aux_amount"] = F.cross_entropy(seen.amount[faulty].float(), levels)
         return found
 
+    def _score_losses(
+        self, score: Tensor, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int
+    ) -> dict[str, Tensor]:
+        found = {}
+        rated = [i for i, each in enumerate(examples) if each.score]
+        if rated:
+            found["aux_score"] = score_loss(score[rated], torch.tensor([examples[i].score for i in rated]))
+        if pairs:
+            found["aux_order"] = order_loss(score_mean(score), pairs, examples, count)
+        return found
+
     def _read(
         self, seen: VisualTokens, examples: Sequence[Example], pairs: list[tuple[int, Any]], count: int, stage: Stage
     ) -> dict[str, Tensor]:
         self._speak(seen, examples, stage)
-        extra = self.prose(np.random.default_rng([stage.seed, self.step, 0, PROSE])) if self.prose is not None else []
-        packed = self.packer.pack([each.exchanges for each in examples] + extra, stage.rows)
+        packed = self.packer.pack([each.exchanges for each in examples] + self._prose(stage), stage.rows)
         states = self.model.hidden(embed(self.model, packed, seen), packed.mask, packed.positions)
         found: dict[str, Tensor] = {}
         labelled = packed.labels != IGNORED
@@ -278,6 +272,15 @@ class Trainer:
                 target = severity_target([float(each.severity or 0) for _, each in asked])
                 found["amount"] = F.cross_entropy(self.model.amount_logits(at), target)
         return found
+
+    def _prose(self, stage: Stage) -> list[list[Exchange]]:
+        """Critiques without a photo: an observation line is given, the person's own words are learnt."""
+        rng, critiques = np.random.default_rng([stage.seed, self.step, 0, PROSE]), self.drawer.critiques
+        pairs = [critiques.pair(rng) for _ in range(stage.prose)] if critiques is not None else []
+        return [
+            [Exchange("text", COMMENT_QUESTION, text, prompt=write_line(seen) + "\n", blind=True, weight=0.5)]
+            for seen, text in pairs
+        ]
 
     @torch.no_grad()
     def _speak(self, seen: VisualTokens, examples: Sequence[Example], stage: Stage) -> None:
@@ -320,6 +323,7 @@ class Trainer:
         """
         trained = self.model.trained_parameters(stage.rates)
         optimiser = self._optimiser(stage)
+        self._summaries.clear()
         average = {name: value.detach().clone() for name, value in trained.items()}
         state, file = RunState(trained, average, optimiser), self.folder / f"{stage.name}.safetensors"
         start = state.resume(file)
@@ -344,6 +348,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in trained.items():
                 value.copy_(average[name])
+        self._summaries.clear()
         self.model.backbone.use_adapters()
 
     def _optimiser(self, stage: Stage) -> torch.optim.Optimizer:

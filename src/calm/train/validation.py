@@ -1,7 +1,5 @@
 """Figures on photos that training left out: of the auxiliary heads, the lexicon and the language model."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calm.eval.metrics import plcc, srcc
-from calm.model.network import VisualTokens, score_mean
-from calm.tasks.exchange import SCORE_QUESTION, SUGGEST_QUESTION, Exchange, embed
-from calm.train.examples import CLEAR, Example, Shot
+from calm.model.exchange import SCORE_QUESTION, SUGGEST_QUESTION, Exchange, embed
+from calm.model.network import score_mean
+from calm.model.visual import VisualTokens
+from calm.tasks.metrics import plcc, srcc
+from calm.train.examples import Example
+from calm.train.shooting import CLEAR
+from calm.train.shots import Shot
 from calm.train.trainer import Stage, Trainer
 
 ONE_IN = 40
@@ -126,7 +127,7 @@ class Validation:
                 found.append(model.hidden(embed(model, part, seen), part.mask, part.positions)[:count])
         rows, columns = (torch.tensor(axis) for axis in zip(*packed.reads[asked.kind], strict=True))
         order = torch.tensor([photo for photo, _ in packed.exchanges[asked.kind]])
-        return torch.cat(found)[rows, columns][order.argsort()]
+        return torch.cat(found)[rows, columns][order.argsort()].float()
 
 
 def _mean(seen: VisualTokens) -> list[float]:

@@ -1,7 +1,5 @@
 """The words that the thematic tokens are aligned with: names that data sets give, and nouns of captions."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections import Counter
@@ -10,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from calm.train.shots import Known
 
 
 @functools.cache
@@ -29,20 +29,13 @@ def singular(word: str) -> str:
     same = tables()["same"]
     if word in same:
         return same[word]
-    if (
-        len(word) > 3
-        and word.endswith("s")
-        and not word.endswith(("ss", "us", "is", "ous", "pants", "shorts", "jeans"))
-    ):
-        base = (
-            word[:-3] + "y"
-            if word.endswith("ies")
-            else word[:-2]
-            if word.endswith(("ches", "shes", "xes", "sses"))
-            else word[:-1]
-        )
-        return same.get(base, base)
-    return word
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is", "pants", "shorts", "jeans")):
+        return word
+    if word.endswith("ies"):
+        base = word[:-3] + "y"
+    else:
+        base = word[:-2] if word.endswith(("ches", "shes", "xes", "sses")) else word[:-1]
+    return same.get(base, base)
 
 
 def caption_nouns(captions: Iterable[str], least: int = 12, share: float = 0.25) -> list[str]:
@@ -87,6 +80,10 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
         self.index = {word: i for i, word in enumerate(self.words)}
+
+    def of(self, photo: Known) -> list[str]:
+        """Words that are true of a photo by its labels, or else by what was detected in it."""
+        return self.named(photo.names, photo.captions) or self.named(photo.detected)
 
     def named(self, names: Iterable[str], captions: Iterable[str] = ()) -> list[str]:
         """Words that are true of a photo, the main thing first: its names in order, then nouns of its captions by how

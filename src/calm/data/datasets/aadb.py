@@ -11,8 +11,6 @@ Scores are means of 1–5 brought to 0–1, attributes means of −1, 0 and 1. `
 reported; the older ``imgListTest`` is not read.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,14 +38,7 @@ TESTED = ("AADB_newtest_originalSize", "AADB_newtest", *TRAINED)
 
 
 class Aadb(TableSet):
-    """Reader of AADB; see the module for its layout."""
-
     name = "aadb"
-    summary = "photos of Flickr with scores and eleven attributes"
-    licence = "research (no licence is stated with the files)"
-    source = "aimerykong/deepImageAestheticsAnalysis (its README links the files)"
-    published = {"train": 8458, "validation": 500, "test": 1000}
-    published_scale = (0.0, 1.0)
     needs = (*((f"imgListFiles_label/imgList{part}Regression_score.txt",) for part, _ in LISTS), TRAINED, TESTED)
 
     def rows(self, root: Path) -> Iterator[Record]:

@@ -9,17 +9,12 @@ Layouts, from haotian-liu/LLaVA (docs/Data.md) and InternLM/InternLM-XComposer (
 Each is a JSON list of ``{"id", "image", "conversations": [{"from": "human" | "gpt", "value"}, …]}``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
 from calm.data.record import Record
 from calm.data.tables import TableSet, read_json
 from calm.errors import DataError
-
-SHAREGPT4V = "https://huggingface.co/datasets/Lin-Chen/ShareGPT4V (photos: docs/Data.md of ShareGPT4Omni/ShareGPT4V)"
-RESEARCH = "CC BY-NC 4.0, research only; the photos as their own sets say"
 
 
 class Alignment(TableSet):
@@ -30,8 +25,8 @@ class Alignment(TableSet):
         path = self.at(root, *self.needs[0])
         for place, row in enumerate(read_json(path, list), 1):
             try:
-                said = [str(turn["value"]).strip() for turn in row["conversations"] if turn["from"] == "gpt"]
-                yield Record(row["image"], captions=tuple(said), split="train")
+                captions = [str(turn["value"]).strip() for turn in row["conversations"] if turn["from"] == "gpt"]
+                yield Record(row["image"], captions=tuple(captions), split="train")
             except (KeyError, TypeError) as error:
                 raise DataError(
                     f"expected a photo and a conversation in row {place} of {path}, found: {error}; give the file as "
@@ -43,10 +38,6 @@ class LaionCcSbu(Alignment):
     """LLaVA's alignment set: photos of LAION, CC3M and SBU with BLIP's captions."""
 
     name = "laion-cc-sbu-558k"
-    summary = "photos of the web with captions by BLIP, LLaVA's alignment set"
-    licence = "as CC-3M's terms, and BLIP's for the captions"
-    source = "https://huggingface.co/datasets/liuhaotian/LLaVA-Pretrain"
-    published = {"train": 558128}
     needs = (("blip_laion_cc_sbu_558k.json",),)
     folders = ("images", ".")
 
@@ -55,10 +46,6 @@ class ShareGpt4v(Alignment):
     """Long captions by GPT-4V (Chen et al., 2023)."""
 
     name = "sharegpt4v"
-    summary = "long captions by GPT-4V"
-    licence = RESEARCH
-    source = SHAREGPT4V
-    published = {"train": 102025}
     needs = (
         ("sharegpt4v/sharegpt4v_instruct_gpt4-vision_cap100k.json", "sharegpt4v_instruct_gpt4-vision_cap100k.json"),
     )
@@ -68,10 +55,6 @@ class ShareGpt4vPretrain(Alignment):
     """Long captions by ShareCaptioner (Chen et al., 2023)."""
 
     name = "sharegpt4v-pt"
-    summary = "long captions by ShareCaptioner, which learnt from GPT-4V's"
-    licence = RESEARCH
-    source = SHAREGPT4V
-    published = {"train": 1246901}
     needs = (
         ("sharegpt4v/share-captioner_coco_lcs_sam_1246k_1107.json", "share-captioner_coco_lcs_sam_1246k_1107.json"),
     )

@@ -12,8 +12,6 @@ Every photo that is not in the test list has the split ``train``. The group is t
 (``rule of thirds``) stand in its attributes, 10 for those that it has been labelled with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,16 +26,7 @@ PHOTOS = ("images", "image", "ava_images", "AVA_dataset/images", "AVA_dataset/im
 
 
 class Ava(TableSet):
-    """Reader of AVA; see the module for its layout."""
-
     name = "ava"
-    summary = "photos of a contest site, about 210 votes each"
-    licence = "research; the photos are their photographers', not to be redistributed"
-    source = "Murray et al. 2012; lists in imfing/ava_downloader @ 8a70aac, which says where copies of the photos are"
-    published = {"all": 255530, "test": 20000}
-    published_scale = (1.0, 10.0)
-    remark = "some photos were withdrawn: of the 20,000 test photos CALM used 19,928"
-    tolerated = 0.005
     needs = (TABLE, (TEST, f"AVA_dataset/{TEST}"))
     folders = PHOTOS
 

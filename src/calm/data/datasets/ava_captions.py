@@ -10,8 +10,6 @@ The file names a split for each photo (train, val, test). Photos of ``AVA_FULL_V
 have the split ``validation``. A sentence is read as it was written (``raw``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,15 +24,7 @@ SPLITS: dict[str, Split] = {"train": "train", "restval": "train", "val": "valida
 
 
 class AvaCaptions(TableSet):
-    """Reader of AVA-Captions; see the module for its layout."""
-
     name = "ava-captions"
-    summary = "filtered comments on AVA's photos, about five each"
-    licence = "none stated; comments by users of dpchallenge.com, photos as AVA's"
-    source = "V-Sense/Aesthetic-Image-Captioning-ICCVW-2019 @ a5a6947 (its README links the files)"
-    published = {"validation": 9362}
-    remark = "some of AVA's photos were withdrawn; of the other splits only a rounded sum, 230,000, is published"
-    tolerated = 0.01
     needs = ((TABLE,),)
     folders = PHOTOS
 
@@ -43,7 +33,7 @@ class AvaCaptions(TableSet):
         held = _validation(root / VALIDATION) if (root / VALIDATION).exists() else {}
         for row in read_json(root / TABLE, dict).get("images", []):
             try:
-                photo, said = row["filename"], tuple(sentence["raw"].strip() for sentence in row["sentences"])
+                photo, comments = row["filename"], tuple(sentence["raw"].strip() for sentence in row["sentences"])
                 split = SPLITS[row["split"]]
             except (KeyError, TypeError) as error:
                 raise DataError(
@@ -51,7 +41,7 @@ class AvaCaptions(TableSet):
                     f"give the file as published"
                 ) from error
             split = "validation" if held.pop(photo, None) is not None else split
-            yield Record(photo, comments=said, split=split)
+            yield Record(photo, comments=comments, split=split)
         for photo, comments in held.items():
             yield Record(photo, comments=comments, split="validation")
 

@@ -10,8 +10,6 @@ Any of the five files is enough. No split is published, so no record has one. Mo
 be fetched; records are made of those that are there.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,15 +23,7 @@ ASPECTS = ("color_lighting", "composition", "depth_and_focus", "impression_and_s
 
 
 class DpcCaptions(TableSet):
-    """Reader of DPC-Captions; see the module for its layout."""
-
     name = "dpc-captions"
-    summary = "comments on photos of a contest site, sorted in five aspects"
-    licence = "none stated; comments by users of dpchallenge.com, photos as AVA's"
-    source = "BestiVictory/DPC-Captions @ eb655fd"
-    published = {"all": 154384}
-    remark = "photos beyond AVA's have to be fetched from dpchallenge.com"
-    tolerated = 1.0
     needs = (tuple(f"{aspect}.json" for aspect in ASPECTS),)
     folders = PHOTOS
 
@@ -43,9 +33,9 @@ class DpcCaptions(TableSet):
         for path in [root / f"{aspect}.json" for aspect in ASPECTS]:
             if not path.exists():
                 continue
-            for photo, said in read_json(path, dict).items():
-                if not isinstance(said, list):
-                    raise DataError(f"expected a list of comments for {photo} in {path}, found {type(said).__name__}")
-                comments[photo].update(dict.fromkeys(str(text).strip() for text in said))
-        for photo, said in comments.items():
-            yield Record(photo, comments=tuple(said))
+            for photo, texts in read_json(path, dict).items():
+                if not isinstance(texts, list):
+                    raise DataError(f"expected a list of comments for {photo} in {path}, found {type(texts).__name__}")
+                comments[photo].update(dict.fromkeys(str(text).strip() for text in texts))
+        for photo, texts in comments.items():
+            yield Record(photo, comments=tuple(texts))

@@ -10,13 +10,11 @@ Scores are whole numbers 0–10, attributes 1–4. No split is published, so no 
 passed the publisher's filter are not listed. :meth:`Eva.ratings` gives every single vote.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from calm.data.record import Rating, Record, disagreement, ten_bins, to_ten
+from calm.data.record import Record, UserRating, disagreement, ten_bins, to_ten
 from calm.data.tables import TableSet, number, read_rows
 
 VOTES = ("data/votes_filtered.csv", "votes_filtered.csv")
@@ -31,14 +29,7 @@ ATTRIBUTES = {
 
 
 class Eva(TableSet):
-    """Reader of EVA; see the module for its layout."""
-
     name = "eva"
-    summary = "photos of AVA rated anew, with four attributes and single people's votes"
-    licence = "CC0 for the votes; the photos are their photographers'"
-    source = "kang-gnak/eva-dataset @ fb40a9f"
-    published = {"all": 4070}
-    published_scale = (0.0, 10.0)
     needs = (VOTES,)
     folders = ("images/EVA_together", "EVA_together", "images/EVA_category/EVA_category", "images")
 
@@ -66,12 +57,12 @@ class Eva(TableSet):
                 **disagreement([1.0] * len(mapped), mapped),
             )
 
-    def ratings(self, root: str | Path) -> list[Rating]:
+    def ratings(self, root: str | Path) -> list[UserRating]:
         """Every vote on a photo that is there, 1–10."""
         files = {Path(record.path).stem: record.path for record in self.records(root)}
         table = self.at(Path(root), *VOTES)
         return [
-            Rating(row["user_id"], files[row["image_id"]], to_ten(number(row["score"], table), 0, 10))
+            UserRating(row["user_id"], files[row["image_id"]], to_ten(number(row["score"], table), 0, 10))
             for row in read_rows(table, ("image_id", "user_id", "score"), "=")
             if row["image_id"] in files
         ]

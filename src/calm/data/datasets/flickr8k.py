@@ -10,8 +10,6 @@ read. Some photos stand both in the Dev and the Test table: a photo belongs to t
 in no table have no caption and the split ``train``.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 
@@ -20,31 +18,19 @@ from calm.errors import DataError
 
 TABLES: tuple[tuple[str, Split], ...] = (("Train", "train"), ("Dev", "validation"), ("Test", "test"))
 """Tables in order of strictness."""
+FOLDER = "flickr8k.dataset-cmp9137-item1"
 
 
 class Flickr8k(DataSet):
-    """Reader of Flickr8k; see the module for its layout."""
-
     name = "flickr8k"
-    summary = "photos of people and animals, captions for about half of them"
-    published = {"all": 8091}
-    licence = "research"
-    source = (
-        "RlNZLER/Image-Text-Matching @ 290c388 (tables) and its history commit "
-        "56a15d913c3f290e2ee896386ece6076c1eea02e (data/images)"
-    )
+    files = ("data/images", *(f"{FOLDER}/flickr8k.{part}Images.txt" for part, _ in TABLES))
 
-    def check(self, root: str | Path) -> None:
-        """Raise a one-line :class:`DataError` saying what is missing and where the set is published."""
-        self.need(root, "data/images", *(str(_table(Path(), part)) for part, _ in TABLES))
-
-    def records(self, root: str | Path, split: Split | None = None) -> list[Record]:
+    def rows(self, root: Path) -> list[Record]:
         """Records in order of file name, each with all true captions of its photo."""
-        self.check(root)
         captions: defaultdict[str, dict[str, None]] = defaultdict(dict)  # an ordered set: some captions stand twice
         splits: dict[str, Split] = {}
         for part, name in TABLES:
-            path = _table(Path(root), part)
+            path = root / FOLDER / f"flickr8k.{part}Images.txt"
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 cells = line.split("\t")
                 if len(cells) != 3 or cells[2].strip() not in ("match", "no-match"):
@@ -56,19 +42,15 @@ class Flickr8k(DataSet):
                 splits[photo] = name
                 if verdict == "match":
                     captions[photo][caption] = None
-        photos = {path.name: path for path in photos_below(Path(root) / "data/images", "*")}
+        photos = {path.name: path for path in photos_below(root / "data/images", "*")}
         missing = sorted(set(splits) - set(photos))
         if missing:
-            raise DataError(
-                f"{self.name}: expected all {len(splits)} photos of the tables in {root}/data/images, found "
-                f"{len(missing)} missing, such as {missing[0]}; get them from {self.source}"
+            raise self.lacking(
+                f"all {len(splits)} photos of the tables",
+                f"{root}/data/images",
+                f"{len(missing)} missing, such as {missing[0]}",
             )
-        records = [
+        return [
             Record(str(path), captions=tuple(captions.get(name, ())), split=splits.get(name, "train"))
             for name, path in photos.items()
         ]
-        return self.choose(records, split)
-
-
-def _table(root: Path, part: str) -> Path:
-    return root / "flickr8k.dataset-cmp9137-item1" / f"flickr8k.{part}Images.txt"

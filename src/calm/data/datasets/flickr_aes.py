@@ -13,13 +13,11 @@ thunderbolt215/ArtiMuse @ 750d980 has it in ``test_datasets``: with it, records 
 :meth:`FlickrAes.people` tells the people apart. Without it no record has a split.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from calm.data.record import Rating, Record, to_ten
+from calm.data.record import Record, UserRating, to_ten
 from calm.data.tables import TableSet, number, read_json, read_rows, read_words
 from calm.errors import DataError
 
@@ -29,16 +27,7 @@ TEST = "test.json"
 
 
 class FlickrAes(TableSet):
-    """Reader of FLICKR-AES; see the module for its layout and split."""
-
     name = "flickr-aes"
-    summary = "photos of Flickr with the ratings of 210 single people"
-    licence = "research only; the photos are under Creative Commons licences"
-    source = "alanspike/personalizedImageAesthetics @ 5edca81 (its README links the files)"
-    published = {"all": 40988, "test": 4737}
-    published_scale = (0.0, 1.0)
-    remark = "the test needs the list test.json, which is not published with the set; a few photos are not rated"
-    tolerated = 0.005
     needs = ((SCORES,), (WORKERS,))
     folders = ("40K", "FLICKR-AES-001/40K")
 
@@ -49,12 +38,12 @@ class FlickrAes(TableSet):
             split = None if tested is None else "test" if words[0] in tested else "train"
             yield Record(words[0], to_ten(number(words[1], root / SCORES), 0, 1), split=split)  # type: ignore[arg-type]
 
-    def ratings(self, root: str | Path) -> list[Rating]:
+    def ratings(self, root: str | Path) -> list[UserRating]:
         """Every single rating of a photo that is there, 1–5 as published and 1–10 here."""
         files = {Path(record.path).name: record.path for record in self.records(root)}
         table = Path(root) / WORKERS
         return [
-            Rating(row["worker"], files[row["imagePair"]], to_ten(number(row["score"], table)))
+            UserRating(row["worker"], files[row["imagePair"]], to_ten(number(row["score"], table)))
             for row in read_rows(table, ("worker", "imagePair", "score"))
             if row["imagePair"] in files
         ]

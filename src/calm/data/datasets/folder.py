@@ -6,15 +6,13 @@ score; further columns are ignored, a CSV's header line may be absent. A JSON fi
 that is unique below the folder, with or without its ending.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import math
 from collections import defaultdict
 from pathlib import Path
 
-from calm.data.record import DataSet, Record, Split, photos_below, to_ten
+from calm.data.record import DataSet, Record, photos_below, to_ten
 from calm.errors import DataError
 
 DEFAULT_TABLES = ("labels.csv", "labels.parquet", "labels.json")
@@ -30,9 +28,6 @@ class Folder(DataSet):
     """
 
     name = "folder"
-    summary = "any folder of photos, with or without a CSV, Parquet or JSON table of scores"
-    licence = "the owner's"
-    source = "any folder of photos"
 
     def __init__(self, labels: str | Path | None = None, scale: tuple[float, float] = (1.0, 10.0)) -> None:
         self.labels = labels
@@ -45,15 +40,11 @@ class Folder(DataSet):
         if not photos_below(root):
             raise DataError(f"{self.name}: expected photos below {root}, found none; check the path")
 
-    def records(self, root: str | Path, split: Split | None = None) -> list[Record]:
+    def rows(self, root: Path) -> list[Record]:
         """All photos, or with a table those that it names, in the table's order. The folder's name is the group."""
-        self.check(root)
-        table = self.labels or next(
-            (Path(root) / name for name in DEFAULT_TABLES if (Path(root) / name).exists()), None
-        )
+        table = self.labels or next((root / name for name in DEFAULT_TABLES if (root / name).exists()), None)
         if table is None:
-            found = [Record(str(path), group=_group(path, Path(root))) for path in photos_below(root)]
-            return self.choose(found, split)
+            return [Record(str(path), group=_group(path, root)) for path in photos_below(root)]
         low, high = self.scale
         labels = read_labels(table)
         outside = [score for _, score in labels if not low <= score <= high]
@@ -68,11 +59,8 @@ class Folder(DataSet):
                 f"{self.name}: expected every photo of {table} below {root}, found {len(missing)} missing, such as "
                 f"{missing[0]}; take its row out or restore it"
             )
-        records = []
-        for name, score in labels:
-            path = Path(str(located[name]))
-            records.append(Record(str(path), to_ten(score, low, high), group=_group(path, Path(root))))
-        return self.choose(records, split)
+        placed = [(Path(str(located[name])), score) for name, score in labels]
+        return [Record(str(path), to_ten(score, low, high), group=_group(path, root)) for path, score in placed]
 
 
 def read_labels(path: str | Path) -> list[tuple[str, float]]:
@@ -83,12 +71,10 @@ def read_labels(path: str | Path) -> list[tuple[str, float]]:
     """
     suffix = Path(path).suffix.lower()
     try:
-        if suffix == ".parquet":
-            rows = _parquet_rows(path)
-        elif suffix == ".json":
+        if suffix == ".json":
             rows = [(str(row["image"]), row["gt_score"]) for row in json.loads(Path(path).read_text(encoding="utf-8"))]
         else:
-            rows = _csv_rows(path)
+            rows = _pairs(read_cells(path), headed=suffix == ".parquet")
     except (OSError, UnicodeDecodeError, csv.Error, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"expected a CSV, Parquet or JSON table of photos and scores at {path}, found: {error}; "
@@ -135,24 +121,25 @@ def locate(root: str | Path, names: list[str]) -> dict[str, Path | None]:
     return found
 
 
-def _csv_rows(path: str | Path) -> list[tuple[str, object]]:
+def read_cells(path: str | Path) -> list[list]:
+    """The rows of a CSV or Parquet table; the first one of a Parquet table is its header."""
+    if Path(path).suffix.lower() == ".parquet":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(path)
+        return [table.column_names, *(list(row.values()) for row in table.to_pylist())]
     with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = [row for row in csv.reader(stream) if row]
+        return [row for row in csv.reader(stream) if row]
+
+
+def _pairs(rows: list[list], headed: bool) -> list[tuple[str, object]]:
+    """Photo and score of every row; a header, which may be absent, is known by its lack of a score."""
     narrow = next((number for number, row in enumerate(rows, 1) if len(row) < 2), None)
     if narrow:
         raise ValueError(f"line {narrow} has fewer than two columns")
-    if rows and finite(rows[0][1]) is None:  # a header line
+    if headed or (rows and finite(rows[0][1]) is None):
         rows = rows[1:]
-    return [(row[0].strip(), row[1]) for row in rows]
-
-
-def _parquet_rows(path: str | Path) -> list[tuple[str, object]]:
-    import pyarrow.parquet
-
-    table = pyarrow.parquet.read_table(path)
-    if table.num_columns < 2:
-        raise ValueError(f"it has {table.num_columns} columns")
-    return [(str(a), b) for a, b in zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True)]
+    return [(str(row[0]).strip(), row[1]) for row in rows]
 
 
 def finite(value: object) -> float | None:

@@ -9,34 +9,22 @@ Scores are divided by ten there before they are learnt, so they are taken as on 
 colours, which is the name of the photo's folder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from calm.data.record import Record, Split, to_ten
+from calm.data.record import Record, to_ten
 from calm.data.tables import TableSet, number, read_rows
-
-TABLES: tuple[tuple[str, Split], ...] = (("1train.csv", "train"), ("1test.csv", "test"))
-PLACES = ("dataset/ICAA17K", "ICAA17K", ".")
 
 
 class Icaa17k(TableSet):
-    """Reader of ICAA17K; see the module for its layout."""
-
     name = "icaa17k"
-    summary = "photos rated for their colour and as a whole"
-    licence = "none stated for the data (its repository says Apache-2.0)"
-    source = "woshidandan/Image-Color-Aesthetics-and-Quality-Assessment @ 85b6a9f (its README links the photos)"
-    published = {"train": 15734, "test": 1617}
-    published_scale = (0.0, 10.0)
-    needs = tuple(tuple(f"{place}/{table}" for place in PLACES) for table, _ in TABLES)
+    splits = ("train", "test")
+    split_table = ("dataset/ICAA17K/1{}.csv", "ICAA17K/1{}.csv", "./1{}.csv")
     folders = ("ICAA17K", "images", ".")
 
     def rows(self, root: Path) -> Iterator[Record]:
         """Records in the tables' order, train before test."""
-        for name, split in TABLES:
-            table = self.at(root, *(f"{place}/{name}" for place in PLACES))
+        for split, table in self.tables(root):
             for row in read_rows(table, ("ID", "color", "MOS")):
                 yield Record(
                     row["ID"],

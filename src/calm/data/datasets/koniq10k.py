@@ -10,8 +10,6 @@ The MOS is taken as on 0–100 (it runs from 3.91 to 88.39). It is not the mean 
 record has a histogram. It is quality, not beauty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,14 +28,7 @@ TABLES = (
 
 
 class Koniq10k(TableSet):
-    """Reader of KonIQ-10k; see the module for its layout."""
-
     name = "koniq10k"
-    summary = "photos rated for technical quality"
-    licence = "none stated with the tables; the photos are of YFCC100M, under the licences of their photographers"
-    source = "subpic/koniq @ 2466b20 (table with the split) and https://osf.io/hcsdy (photos)"
-    published = {"train": 7058, "validation": 1000, "test": 2015}
-    published_scale = (0.0, 100.0)
     needs = (TABLES,)
     folders = ("1024x768", "512x384", "images")
 

@@ -13,21 +13,20 @@ from everything else; 1,000 of the remaining photos, chosen by their hash, are f
 photos are never yielded, so nothing that is trained can have seen them; the histogram of their score is, to evaluate.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from calm.data.hashes import hash_files
-from calm.data.record import DataSet, Rating, Record, Split, disagreement, read_table, ten_bins, to_ten
+from calm.data.record import DataSet, Record, Split, UserRating, disagreement, ten_bins, to_ten
+from calm.data.tables import number, read_rows
 from calm.errors import DataError
 
 EMOTIONS = ("amusement", "awe", "contentment", "disgust", "excitement", "fear", "neutral", "sadness")
-LEVELS = tuple(1.0 + 0.5 * i for i in range(9))
+GRADES = tuple(1.0 + 0.5 * i for i in range(9))
 """The scores that a person could give: 1, 1.5, … 5."""
 ATTRIBUTES = {
     "qualityScore": "quality",
@@ -65,37 +64,21 @@ class Protocol:
     leaked_files: int
     unlabelled_files: int
 
-    def as_dict(self) -> dict[str, int]:
-        """The counts as plain data."""
-        return asdict(self)
-
 
 class Para(DataSet):
-    """Reader of PARA; see the module for layout and protocol."""
-
     name = "para"
-    licence = "research and learning only; no commercial use of the data or of results based on it; cite the source"
-    source = "anirbanpranto/PARA-GIAA-224x224 @ f0e3272ad2145ef16d7a992779f1c912af4add05"
-    summary = "photos with attributes and emotions, about 25 raters each"
-    published = {"all": 31220, "test": 3000}
-    published_scale = (1.0, 5.0)
-    remark = "of identical files the ones outside the test are left out when it is read"
 
     def check(self, root: str | Path) -> None:
         """Raise a one-line :class:`DataError` saying what is missing and where PARA is published."""
         self.need(root, "imgs", TEST, *([] if (Path(root) / TRAIN).exists() else [MEANS]))
 
-    def records(self, root: str | Path, split: Split | None = None) -> list[Record]:
-        """Records of ``split``, or of all three, in order of name within train, validation, test."""
-        return self.choose(self.read(root)[0], split)
+    def rows(self, root: Path) -> list[Record]:
+        """Records in order of name within train, validation, test."""
+        return self.read(root)[0]
 
     def listed(self, root: str | Path) -> list[Record]:
         """All records, also of the files that :meth:`records` drops because their bytes stand in the test."""
         return self.read(root, leaks=True)[0]
-
-    def protocol(self, root: str | Path) -> Protocol:
-        """Counts of photos in each split and of what was left out."""
-        return self.read(root)[1]
 
     def read(self, root: str | Path, *, leaks: bool = False) -> tuple[list[Record], Protocol]:
         """All records and the counts of the protocol in one pass; with ``leaks`` also those that are dropped.
@@ -104,7 +87,7 @@ class Para(DataSet):
         """
         self.check(root)
         base = Path(root)
-        test_rows = {row["imageName"]: row for row in read_table(base / TEST, ("imageName", "semantic"))}
+        test_rows = {row["imageName"]: row for row in read_rows(base / TEST, ("imageName", "semantic"))}
         train_rows = _optional(base / TRAIN, "imageName")
         labels = _labels(base, test_rows, train_rows)
         files = self._files(base, labels)
@@ -128,9 +111,8 @@ class Para(DataSet):
                 str(files[name]),
                 to_ten(score),
                 emotions=emotions,
-                group=_scene(row),
-                histogram=_histogram(row),
-                **_raters(row),
+                group=SCENES.get(row.get("semantic", ""), row.get("semantic", "")),
+                **_votes(row),
                 sha256=digest[name],
             )
             if name in test_rows:
@@ -147,15 +129,15 @@ class Para(DataSet):
         unlabelled = sum(1 for _ in base.glob("imgs/**/*.jpg")) - len(files)
         return records, Protocol(len(test_rows), len(kept) - len(held), len(held), groups, len(leaked), unlabelled)
 
-    def ratings(self, root: str | Path) -> list[Rating]:
+    def ratings(self, root: str | Path) -> list[UserRating]:
         """Votes of single people from ``PARA-Images.csv``, which only PARA's authors give out."""
         self.check(root)
         base = Path(root)
         self.need(base, VOTES)
-        rows = read_table(base / VOTES, ("imageName", "userId", "aestheticScore"))
+        rows = list(read_rows(base / VOTES, ("imageName", "userId", "aestheticScore")))
         files = self._files(base, {row["imageName"] for row in rows})
         return [
-            Rating(row["userId"], str(files[row["imageName"]]), to_ten(_number(row["aestheticScore"], base / VOTES)))
+            UserRating(row["userId"], str(files[row["imageName"]]), to_ten(number(row["aestheticScore"], base / VOTES)))
             for row in rows
         ]
 
@@ -164,9 +146,8 @@ class Para(DataSet):
         found = {path.name: path for path in base.glob("imgs/**/*.jpg")}
         missing = sorted(name for name in names if name not in found)
         if missing:
-            raise DataError(
-                f"{self.name}: expected all {len(names)} photos below {base / 'imgs'}, found {len(missing)} missing, "
-                f"such as {missing[0]}; get the data set from {self.source}"
+            raise self.lacking(
+                f"all {len(names)} photos", base / "imgs", f"{len(missing)} missing, such as {missing[0]}"
             )
         return {name: found[name] for name in names}
 
@@ -195,15 +176,15 @@ def _labels(
     """Official mean (1–5) and emotion counts of every photo."""
     path = base / MEANS
     if path.exists():
-        rows = read_table(path, ("image_label", "aesthetic_score", *EMOTIONS))
+        rows = list(read_rows(path, ("image_label", "aesthetic_score", *EMOTIONS)))
         name_column, score_column, prefix = "image_label", "aesthetic_score", ""
     else:
         path, rows = base / TRAIN, [*train_rows.values(), *test_rows.values()]
         name_column, score_column, prefix = "imageName", "aestheticScore_mean", "imgEmotion_"
     labels = {}
     for row in rows:
-        emotions = {name: int(_number(row.get(prefix + name), path)) for name in EMOTIONS}
-        labels[row[name_column]] = (_number(row.get(score_column), path), emotions)
+        emotions = {name: int(number(row.get(prefix + name), path)) for name in EMOTIONS}
+        labels[row[name_column]] = (number(row.get(score_column), path), emotions)
     absent = [name for name in test_rows if name not in labels]
     if absent:
         raise DataError(
@@ -214,7 +195,7 @@ def _labels(
 
 
 def _optional(path: Path, key: str) -> dict[str, dict[str, str]]:
-    return {row[key]: row for row in read_table(path, (key,))} if path.exists() else {}
+    return {row[key]: row for row in read_rows(path, (key,))} if path.exists() else {}
 
 
 def _quality(base: Path, kept: list[str]) -> dict[str, dict[str, float]]:
@@ -228,7 +209,7 @@ def _quality(base: Path, kept: list[str]) -> dict[str, dict[str, float]]:
             f"expected the quality of all {len(kept)} training photos in {base / QUALITY}, found {len(absent)} "
             f"missing, such as {absent[0]}; give the table as published, or remove it"
         )
-    return {name: {"quality": to_ten(_number(rows[name].get("qualityScore"), base / QUALITY))} for name in kept}
+    return {name: {"quality": to_ten(number(rows[name].get("qualityScore"), base / QUALITY))} for name in kept}
 
 
 def _vote_counts(base: Path, kept: set[str]) -> dict[str, tuple[float, ...]]:
@@ -236,9 +217,9 @@ def _vote_counts(base: Path, kept: set[str]) -> dict[str, tuple[float, ...]]:
     if not (base / VOTES).exists():
         return {}
     counts: defaultdict[str, Counter[float]] = defaultdict(Counter)
-    for row in read_table(base / VOTES, ("imageName", "userId", "aestheticScore")):
+    for row in read_rows(base / VOTES, ("imageName", "userId", "aestheticScore")):
         if row["imageName"] in kept:
-            counts[row["imageName"]][_number(row["aestheticScore"], base / VOTES)] += 1
+            counts[row["imageName"]][number(row["aestheticScore"], base / VOTES)] += 1
     return {name: ten_bins(list(each.values()), [to_ten(s) for s in each]) for name, each in counts.items()}
 
 
@@ -249,31 +230,11 @@ def _attributes(row: dict[str, str]) -> dict[str, float]:
     return found
 
 
-def _histogram(row: dict[str, str]) -> tuple[float, ...] | None:
-    if "aestheticScore_1.0" not in row:
-        return None
-    return ten_bins([float(row[f"aestheticScore_{level}"]) for level in LEVELS], [to_ten(level) for level in LEVELS])
-
-
-def _raters(row: dict[str, str]) -> dict[str, Any]:
-    """``raters`` and ``spread`` from the counts of a test photo; nothing where there are none, or shares instead."""
+def _votes(row: dict[str, str]) -> dict[str, Any]:
+    """``histogram`` of a photo, ``raters`` and ``spread`` where it is counts and not shares; nothing without any."""
     if "aestheticScore_1.0" not in row:
         return {}
-    counts = [float(row[f"aestheticScore_{level}"]) for level in LEVELS]
-    if not all(count.is_integer() for count in counts):
-        return {}
-    return disagreement(counts, [to_ten(level) for level in LEVELS])
-
-
-def _scene(row: dict[str, str]) -> str:
-    scene = row.get("semantic", "")
-    return SCENES.get(scene, scene)
-
-
-def _number(text: str | None, path: Path) -> float:
-    try:
-        return float(text or "")
-    except ValueError:
-        raise DataError(
-            f"expected a number in every row of {path}, found {text!r}; give the file as published"
-        ) from None
+    counts = [float(row[f"aestheticScore_{level}"]) for level in GRADES]
+    levels = [to_ten(level) for level in GRADES]
+    people = disagreement(counts, levels) if all(count.is_integer() for count in counts) else {}
+    return {"histogram": ten_bins(counts, levels), **people}

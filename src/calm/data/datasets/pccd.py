@@ -11,8 +11,6 @@ That split is aestheval's; the paper's is not published. The score is ``overall`
 was not scored (``N``) is left out of the attributes. What the photographer wrote (``description``) is not read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from calm.data.record import Record, Split
 from calm.data.tables import TableSet, number, read_json
 from calm.errors import DataError
 
-PARTS: tuple[Split, ...] = ("train", "validation", "test")
 ASPECTS = {
     "general_impression": "general_impression",
     "subject_of_photo": "subject",
@@ -31,25 +28,17 @@ ASPECTS = {
     "focus": "focus",
 }
 """Names of the aspects by their keys, in the order of the scores."""
-PLACES = ("", "PCCD/", "aestheval/data/PCCD/")
 
 
 class Pccd(TableSet):
-    """Reader of PCCD; see the module for its layout."""
-
     name = "pccd"
-    summary = "photos with critiques and scores of seven aspects, one reviewer each"
-    licence = "none stated; critiques and photos of gurushots.com"
-    source = "mediatechnologycenter/aestheval @ 580e336 (tables; its data_downloader.py links the photos)"
-    published = {"all": 4235, "validation": 423, "test": 848}
-    published_scale = (1.0, 10.0)
-    needs = tuple(tuple(f"{place}guru_{part}.json" for place in PLACES) for part in PARTS)
+    splits = ("train", "validation", "test")
+    split_table = ("guru_{}.json", "PCCD/guru_{}.json", "aestheval/data/PCCD/guru_{}.json")
     folders = ("images/full", "PCCD/images/full", "images")
 
     def rows(self, root: Path) -> Iterator[Record]:
         """Records in the files' order: train, validation, test."""
-        for split in PARTS:
-            table = self.at(root, *(f"{place}guru_{split}.json" for place in PLACES))
+        for split, table in self.tables(root):
             for row in read_json(table, list):
                 try:
                     yield _record(row, split, table)

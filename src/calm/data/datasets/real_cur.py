@@ -9,33 +9,21 @@ The person is the album. All photos are for testing how well a taste is learnt, 
 exactly one rating.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
-from calm.data.record import Rating, Record, photos_below, to_ten
+from calm.data.record import Record, UserRating, photos_below, to_ten
 from calm.data.tables import TableSet
-from calm.errors import DataError
 
 
 class RealCur(TableSet):
-    """Reader of REAL-CUR; see the module for its layout."""
-
     name = "real-cur"
-    summary = "14 personal albums, each rated by its owner"
-    licence = "research only; the photos are under Creative Commons licences"
-    source = "alanspike/personalizedImageAesthetics @ 5edca81 (its README links the files)"
-    published_scale = (1.0, 5.0)
     folders = (".", "REAL-CUR")
 
     def check(self, root: str | Path) -> None:
         """Raise a one-line :class:`DataError` unless there are albums with folders named after ratings."""
         if not self._base(Path(root)):
-            raise DataError(
-                f"{self.name}: expected photos in folders such as ALBUM/3 in {root}, found none; "
-                f"get the data set from {self.source} ({self.licence})"
-            )
+            raise self.lacking("photos in folders such as ALBUM/3", root)
 
     def rows(self, root: Path) -> Iterator[Record]:
         """Records in order of album, rating and name; the album is the group."""
@@ -47,10 +35,12 @@ class RealCur(TableSet):
                 continue
             yield Record(path.relative_to(base or root).as_posix(), score, group=path.parts[-3])
 
-    def ratings(self, root: str | Path) -> list[Rating]:
+    def ratings(self, root: str | Path) -> list[UserRating]:
         """The one rating of each photo, by the owner of its album."""
         return [
-            Rating(record.group, record.path, record.score) for record in self.records(root) if record.score is not None
+            UserRating(record.group, record.path, record.score)
+            for record in self.records(root)
+            if record.score is not None
         ]
 
     def _base(self, root: Path) -> Path | None:

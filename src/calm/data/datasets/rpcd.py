@@ -10,39 +10,26 @@ The ids may also stand in ``aestheval/data/reddit``. The sentiment score of the 
 and no rating by people, so records have no score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from calm.data.record import Record, Split
+from calm.data.record import Record
 from calm.data.tables import TableSet, read_json, read_words
 from calm.errors import DataError
 
 TABLE = "reddit_photocritique_image_comments.json"
-PARTS: tuple[Split, ...] = ("train", "validation", "test")
-PLACES = ("", "aestheval/data/reddit/", "reddit/")
 
 
 class Rpcd(TableSet):
-    """Reader of RPCD; see the module for its layout."""
-
     name = "rpcd"
-    summary = "photos of r/photocritique with the critiques that they got"
-    licence = "Reddit's user agreement and API terms; photos and texts are their authors'"
-    source = "mediatechnologycenter/aestheval @ 580e336 and https://zenodo.org/record/6985507 (ids)"
-    published = {"train": 51774, "validation": 7396, "test": 14793}
-    remark = "posts are deleted as time goes by; it contains nudity"
-    tolerated = 0.5
-    needs = ((TABLE, f"photocritique/{TABLE}"), *(tuple(f"{at}{part}_ids.csv" for at in PLACES) for part in PARTS))
+    needs = ((TABLE, f"photocritique/{TABLE}"),)
+    splits = ("train", "validation", "test")
+    split_table = ("{}_ids.csv", "aestheval/data/reddit/{}_ids.csv", "reddit/{}_ids.csv")
     folders = ("photocritique/images", "images", ".")
 
     def rows(self, root: Path) -> Iterator[Record]:
         """Records in the table's order; photos in none of the three lists are left out."""
-        splits: dict[str, Split] = {}
-        for part in PARTS:
-            table = self.at(root, *(f"{place}{part}_ids.csv" for place in PLACES))
-            splits |= {words[0]: part for words in read_words(table)}
+        splits = {words[0]: split for split, table in self.tables(root) for words in read_words(table)}
         path = self.at(root, *self.needs[0])
         table = read_json(path, dict)
         try:

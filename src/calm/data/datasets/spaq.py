@@ -9,8 +9,6 @@ Layout, from h4nwei/SPAQ @ 03e2b1c and the loaders of chaofengc/IQA-PyTorch @ 01
 No split is published, so no record has one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,14 +27,7 @@ ATTRIBUTES = {
 
 
 class Spaq(TableSet):
-    """Reader of SPAQ; see the module for its layout."""
-
     name = "spaq"
-    summary = "smartphone photos rated for quality and five attributes"
-    licence = "none stated with the files"
-    source = "h4nwei/SPAQ @ 03e2b1c (its README links the files)"
-    published = {"all": 11125}
-    published_scale = (0.0, 100.0)
     needs = ((f"Annotations/{MOS}", MOS),)
     folders = ("TestImage", "SPAQ/TestImage", "images")
 

@@ -10,34 +10,22 @@ The folder ``labels`` is called ``dataset`` in the repository. Scores are divide
 so they are taken as on 0–10.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
-from calm.data.record import Record, Split, to_ten
+from calm.data.record import Record, to_ten
 from calm.data.tables import TableSet, number, read_rows
-
-PARTS: tuple[Split, ...] = ("train", "test")
-LABELS = ("labels", "dataset", ".")
 
 
 class Tad66k(TableSet):
-    """Reader of TAD66K; see the module for its layout."""
-
     name = "tad66k"
-    summary = "photos of 47 themes, at least 1,200 judgements each"
-    licence = "none stated for the data (its repository is Apache-2.0)"
-    source = "woshidandan/TANet-image-aesthetics-and-quality-assessment @ da7aebd (its README links the photos)"
-    published = {"train": 52248, "test": 14079}
-    published_scale = (0.0, 10.0)
-    needs = tuple(tuple(f"{folder}/merge/{part}.csv" for folder in LABELS) for part in PARTS)
+    splits = ("train", "test")
+    split_table = ("labels/merge/{}.csv", "dataset/merge/{}.csv", "./merge/{}.csv")
     folders = ("TAD66K", "images", "my_scene")
 
     def rows(self, root: Path) -> Iterator[Record]:
         """Records in the tables' order, train before test."""
-        for split in PARTS:
-            table = self.at(root, *(f"{folder}/merge/{split}.csv" for folder in LABELS))
+        for split, table in self.tables(root):
             themes = {
                 row["image"]: theme.stem
                 for theme in sorted((table.parents[1] / "unmerge" / split).glob("*.csv"))

@@ -1,17 +1,14 @@
 """A small network on frozen features: what heads that are learnt by gradient descent have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from calm.eval.compare.features import read
-from calm.eval.compare.rows.base import Found, Place
-from calm.eval.compare.spec import Row
-from calm.eval.metrics import srcc
+from calm.eval.compare.row import Found, Place, read
+from calm.eval.compare.spec import RowSpec
+from calm.tasks.metrics import srcc
 
 HIDDEN, DROPOUT, RATE, DECAY, BATCH, EPOCHS = 512, 0.3, 1e-3, 0.05, 64, 30
 """Usual choices, not searched for; the epoch is chosen on the validation photos."""
@@ -19,7 +16,7 @@ HIDDEN, DROPOUT, RATE, DECAY, BATCH, EPOCHS = 512, 0.3, 1e-3, 0.05, 64, 30
 
 def fit(
     place: Place,
-    row: Row,
+    row: RowSpec,
     seed: int,
     outputs: int,
     loss: Callable[[Tensor, Tensor], Tensor],

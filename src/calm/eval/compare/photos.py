@@ -9,16 +9,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 
+from calm.data.batches import batches
 from calm.data.hashes import hash_files
+from calm.data.images import load_photo
+from calm.data.progress import progress
 from calm.data.record import Record, dataset
 from calm.errors import DataError
 from calm.eval.compare.spec import Comparison
-from calm.eval.gather import batches, progress
-from calm.train.examples import Known, Shot, spread_mean
+from calm.model.alignment import summarise
+from calm.model.pretrained import build
+from calm.model.visual import look
 from calm.train.knowledge import FOLDERS, gather, read_soft
 from calm.train.observing import ATTRIBUTE_WORDS
-from calm.train.one import OneRecipe, choose
+from calm.train.run import Recipe, choose
+from calm.train.shots import Known, Shot, spread_mean
 from calm.train.validation import hold_out
 
 BATCH = 32
@@ -28,7 +34,7 @@ BATCH = 32
 class Encoder:
     """The encoder of a recipe as it is before training."""
 
-    recipe: OneRecipe
+    recipe: Recipe
 
     def features(self, paths: Sequence[str]) -> np.ndarray:
         """(n, 3 · layers · width) float32: class token, mean and spread of the patches of every layer that the network
@@ -45,13 +51,6 @@ class Encoder:
         return np.load(path).astype(np.float32)
 
     def _encode(self, paths: Sequence[str]) -> np.ndarray:
-        import torch
-
-        from calm.data.images import load_photo
-        from calm.inference.processing import look
-        from calm.model.alignment import summarise
-        from calm.model.storage import build
-
         words = {"attribute_words": list(ATTRIBUTE_WORDS)}
         model, _ = build(self.recipe.vision, self.recipe.text, **words | self.recipe.config)
         backbone, found = model.eval().backbone, []
@@ -63,7 +62,7 @@ class Encoder:
 
 
 @dataclass
-class Part:
+class PhotoSet:
     """The photos of one split.
 
     Attributes:
@@ -106,9 +105,9 @@ class Part:
 class Photos:
     """Training, validation and test photos of a comparison."""
 
-    train: Part
-    validation: Part
-    test: Part
+    train: PhotoSet
+    validation: PhotoSet
+    test: PhotoSet
 
     @classmethod
     def gather(cls, spec: Comparison) -> Photos:
@@ -122,23 +121,18 @@ class Photos:
         shots = [Shot(photo, None, None, {}, "rated") for photo in rated if photo.score is not None]
         learnt, held = hold_out({"rated": shots}, recipe.data.root)
 
-        def part(found: Sequence[Shot]) -> Part:
-            photos: list[Known] = [shot.photo for shot in found]
-            return Part([each.path for each in photos], np.array([each.score for each in photos], float), encoder)
-
-        test = tested(spec)[: spec.tested or None]
-        photos = cls(
-            part(learnt["rated"]),
-            part(held["rated"]),
-            Part([each.path for each in test], np.array([each.score for each in test], float), encoder, test),
-        )
-        for name in ("train", "validation", "test"):
-            if not len(getattr(photos, name)):
+        def part(name: str, photos: Sequence[Known] | Sequence[Record]) -> PhotoSet:
+            if not photos:
                 raise DataError(
                     f"expected rated photos of {spec.source} for {name}, found none below {recipe.data.root}; "
                     "see docs/datasets.md, or raise `photos.rated`"
                 )
-        return photos
+            return PhotoSet([each.path for each in photos], np.array([each.score for each in photos], float), encoder)
+
+        train = part("train", [shot.photo for shot in learnt["rated"]])
+        validation = part("validation", [shot.photo for shot in held["rated"]])
+        test = tested(spec)[: spec.tested or None]
+        return cls(train, validation, replace(part("test", test), records=test))
 
 
 def tested(spec: Comparison) -> list[Record]:

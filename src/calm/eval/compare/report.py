@@ -9,14 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+
+from calm.data.images import load_photo
 from calm.eval.compare import plots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORST = 12
-"""Photos that are told as a row's worst."""
+"""Photos that are named as a row's worst."""
 SUGGESTED = ("row", "right edit first", "95 %", "among first three", "strong edits, first", "amount error", "edits")
+Block = tuple[str, Any]
+"""What a part of the report is (``h1``, ``h2``, ``p`` or ``table``), and its text, or header and lines."""
 HEADER = ("row", "what it is", "SRCC", "95 %", "PLCC", "KRCC", "RMSE", "EMD", "SRCC less its reference's", "p")
 
 
@@ -28,23 +33,15 @@ def table(figures: Mapping[str, Any]) -> list[list[str]]:
         if seeds := row.get("seeds"):
             spread = f" ({min(seeds['srcc']):.3f}–{max(seeds['srcc']):.3f} over {len(seeds['srcc'])} seeds)"
         gain, sure = "", ""
-        if told := row.get("gain"):
-            g = told["srcc"]
+        if found := row.get("gain"):
+            g = found["srcc"]
             gain = f"{_cell(g['difference'], '+.3f')} ({' – '.join(_cell(each, '+.3f') for each in g['interval'])})"
-            gain += "" if told["over"] == figures["main"] else f" over {told['over']}"
+            gain += "" if found["over"] == figures["main"] else f" over {found['over']}"
             sure = _cell(g["p"])
         what = row["title"] + ("" if row["budget"] == "shared" else f"; learnt from {row['budget']}")
-        lines.append(
-            [
-                name,
-                what,
-                _cell(row["srcc"]) + spread,
-                "–".join(_cell(each) for each in row["interval"]["srcc"]),
-                *(_cell(row[metric]) for metric in ("plcc", "krcc", "rmse", "emd")),
-                gain,
-                sure,
-            ]
-        )
+        interval = "–".join(_cell(each) for each in row["interval"]["srcc"])
+        others = (_cell(row[metric]) for metric in ("plcc", "krcc", "rmse", "emd"))
+        lines.append([name, what, _cell(row["srcc"]) + spread, interval, *others, gain, sure])
     return lines
 
 
@@ -57,18 +54,11 @@ def suggestions(figures: Mapping[str, Any]) -> list[list[str]]:
     """Cells of a line for each row that says what to change."""
     lines = []
     for name, row in figures["rows"].items():
-        told = row["run"].get("suggestions")
-        if told:
-            visible, strong = told["visible"], told["strong"]
-            lines.append(
-                [
-                    name,
-                    _cell(visible["top1"]),
-                    "–".join(_cell(each) for each in visible["top1_interval"]),
-                    *(_cell(each) for each in (visible["top3"], strong["top1"], visible["amount_error"])),
-                    str(visible["n"]),
-                ]
-            )
+        if found := row["run"].get("suggestions"):
+            visible, strong = found["visible"], found["strong"]
+            interval = "–".join(_cell(each) for each in visible["top1_interval"])
+            others = (_cell(each) for each in (visible["top3"], strong["top1"], visible["amount_error"]))
+            lines.append([name, _cell(visible["top1"]), interval, *others, str(visible["n"])])
     return lines
 
 
@@ -93,19 +83,27 @@ def facts(figures: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _opening(figures: Mapping[str, Any]) -> list[Block]:
+    """Title, facts and tables of what was measured."""
+    found: list[Block] = [("h1", figures["title"]), *(("p", each) for each in facts(figures))]
+    found.append(("table", (HEADER, table(figures))))
+    if lines := suggestions(figures):
+        found += [("h2", "Does it see what was done to a photo?"), ("table", (SUGGESTED, lines))]
+    return found
+
+
+def _closing(figures: Mapping[str, Any]) -> list[Block]:
+    """What others have published."""
+    lines = [[name, published] for name, published in figures["published"].items()]
+    note = "From their papers, not measured here; most learnt from all of the training photos."
+    return [("h2", "Published by others"), ("table", (("model", "SRCC / PLCC, as published"), lines)), ("p", note)]
+
+
 def markdown(figures: Mapping[str, Any]) -> str:
     """The tables and what they share."""
-    parts = [f"# {figures['title']}", *facts(figures), _pipes(HEADER, table(figures))]
-    if told := suggestions(figures):
-        parts += ["## Does it see what was done to a photo?", _pipes(SUGGESTED, told)]
-    parts += ["## Published by others", _published(figures)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _published(figures: Mapping[str, Any]) -> str:
-    lines = [[name, told] for name, told in figures["published"].items()]
-    told = _pipes(("model", "SRCC / PLCC, as published"), lines)
-    return told + "\n\nFrom their papers, not measured here; most learnt from all of the training photos."
+    marks = {"h1": "# ", "h2": "## ", "p": ""}
+    blocks = [*_opening(figures), *_closing(figures)]
+    return "\n\n".join(_pipes(*each) if kind == "table" else marks[kind] + each for kind, each in blocks) + "\n"
 
 
 def _pipes(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -120,18 +118,20 @@ def page(figures: Mapping[str, Any], photos: Mapping[str, str] | None = None) ->
         photos: file of each test photo by the first digits of its hash, to show the worst cases as pictures; None to
             name them only (data sets rarely allow their photos to be passed on).
     """
-    body = [f"<h1>{html.escape(figures['title'])}</h1>", *(f"<p>{html.escape(each)}</p>" for each in facts(figures))]
-    body.append(_html_table(HEADER, table(figures)))
-    if told := suggestions(figures):
-        body += ["<h2>Does it see what was done to a photo?</h2>", _html_table(SUGGESTED, told)]
-    for title, figure in plots.draw(figures):
-        body += [f"<h2>{html.escape(title)}</h2>", f'<img alt="{html.escape(title)}" src="{_picture(figure)}">']
     shown = figures["main"] if figures["main"] in figures["rows"] else next(iter(figures["rows"]))
-    body += [f"<h2>Where {html.escape(shown)} is furthest from people</h2>", _worst(figures, shown, photos)]
-    lines = [[name, told] for name, told in figures["published"].items()]
-    body += ["<h2>Published by others</h2>", _html_table(("model", "SRCC / PLCC, as published"), lines)]
-    body.append("<p>From their papers, not measured here; most learnt from all of the training photos.</p>")
+    pictures = [
+        _html([("h2", title)]) + f'<img alt="{html.escape(title)}" src="{_picture(figure)}">'
+        for title, figure in plots.draw(figures)
+    ]
+    worst = _html([("h2", f"Where {shown} is furthest from people")]) + _worst(figures, shown, photos)
+    body = [_html(_opening(figures)), *pictures, worst, _html(_closing(figures))]
     return PAGE.format(title=html.escape(figures["title"]), body="\n".join(body))
+
+
+def _html(blocks: Sequence[Block]) -> str:
+    return "\n".join(
+        _html_table(*each) if kind == "table" else f"<{kind}>{html.escape(each)}</{kind}>" for kind, each in blocks
+    )
 
 
 PAGE = """<!doctype html>
@@ -167,23 +167,19 @@ def _picture(figure: Figure) -> str:
 
 def _worst(figures: Mapping[str, Any], name: str, photos: Mapping[str, str] | None) -> str:
     """The photos with the largest errors of a row."""
-    said, given = figures["rows"][name]["run"]["runs"][0]["predicted"], figures["given"]
-    order = sorted(range(len(given)), key=lambda i: -abs(said[i] - given[i]))[:WORST]
+    predicted, given = figures["rows"][name]["run"]["runs"][0]["predicted"], figures["given"]
+    order = sorted(range(len(given)), key=lambda i: -abs(predicted[i] - given[i]))[:WORST]
     cases = []
     for i in order:
         sha256 = figures["hashes"][i]
-        told = f"{sha256}: people {given[i]:.2f}, {name} {said[i]:.2f}"
+        caption = f"{sha256}: people {given[i]:.2f}, {name} {predicted[i]:.2f}"
         shown = f'<img alt="{sha256}" src="{_thumbnail(photos[sha256])}">' if photos and sha256 in photos else ""
-        cases.append(f"<figure>{shown}<figcaption>{html.escape(told)}</figcaption></figure>")
+        cases.append(f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>")
     note = "" if photos else "<p>Named by the first digits of their SHA-256; with --pictures they are shown.</p>"
     return f'{note}<div class="cases">{"".join(cases)}</div>'
 
 
 def _thumbnail(path: str | Path, size: int = 160) -> str:
-    import cv2
-
-    from calm.data.images import load_photo
-
     pixels = load_photo(path).pixels
     scale = size / max(pixels.shape[:2])
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -1,11 +1,10 @@
 """Run a comparison row by row, keep each finished row, and put them together."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,15 @@ import numpy as np
 
 from calm.errors import DataError, UsageError
 from calm.eval.compare.photos import Photos, tested
-from calm.eval.compare.rows.base import Found, Place, kind
+from calm.eval.compare.report import markdown, page
+from calm.eval.compare.row import Found, Place, kind
 from calm.eval.compare.spec import Comparison, load_comparison
+from calm.eval.editing import eval_edits
 from calm.eval.gather import plain
-from calm.eval.metrics import RESAMPLES, bootstrap, emd, krcc, plcc, rmse, srcc
 from calm.eval.paired import paired_bootstrap
+from calm.inference.pipeline import Pipeline
+from calm.model.catalogue import model_dir
+from calm.tasks.metrics import RESAMPLES, bootstrap, emd, krcc, plcc, rmse, srcc
 
 METRICS = {"srcc": srcc, "plcc": plcc, "krcc": krcc, "rmse": rmse}
 OFFICIAL_TEST = 3000
@@ -55,7 +58,7 @@ def compare(
     todo = [name for name in rows or spec.rows if run and name not in kept]
     finished = {name: kept[name] for name in spec.rows if name in kept}
     for name in todo:
-        spec.network(spec.rows[name])  # a setting that does not fit is said before the first row trains
+        spec.network(spec.rows[name])  # a setting that does not fit is reported before the first row trains
     if todo:
         photos = Photos.gather(spec)
         for name in todo:
@@ -94,27 +97,16 @@ def _told(run: Found, photos: Photos) -> dict[str, Any]:
     distance = None
     if run.distributions is not None and rated:
         distance = emd(run.distributions[rated], [list(histograms[i] or ()) for i in rated])
-    return {
-        "predicted": np.round(run.predicted, 4).tolist(),
-        "emd": distance,
-        "chosen": run.chosen,
-        "curve": run.curve,
-    }
+    return {"predicted": np.round(run.predicted, 4).tolist(), "emd": distance, "chosen": run.chosen, "curve": run.curve}
 
 
 def _suggestions(spec: Comparison, run: Found) -> dict[str, Any] | None:
     """The benchmark of edits, for a row that has a model which says what to change."""
     if spec.edits is None or run.model is None:
         return None
-    from calm.eval.suites import eval_edits
-    from calm.inference.pipeline import Pipeline
-    from calm.model.weights import model_dir
-
-    folder = spec.data.root / spec.edits.folder
+    pipeline, folder = Pipeline.load(model_dir(run.model)), spec.data.root / spec.edits.folder
     limit = spec.edits.limit or None
-    return eval_edits(
-        Pipeline.load(model_dir(run.model)), folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo
-    )
+    return eval_edits(pipeline, folder, seed=spec.seed, limit=limit, per_photo=spec.edits.per_photo)
 
 
 def _file(spec: Comparison, name: str) -> Path:
@@ -163,25 +155,25 @@ def assemble(spec: Comparison, finished: Mapping[str, dict[str, Any]], resamples
     given = np.array(first.get("given", []))
     for name in [name for name in spec.rows if name in finished]:
         row, found = spec.rows[name], finished[name]
-        said = [np.array(run["predicted"]) for run in found["runs"]]
+        predicted = [np.array(run["predicted"]) for run in found["runs"]]
         figures: dict[str, Any] = {"title": row.title, "n": len(given), "budget": row.budget or "shared"}
         intervals = {}
         for metric, measure in METRICS.items():
-            each = [bootstrap(measure, one, given, resamples=resamples, seed=spec.seed) for one in said]
-            figures[metric] = float(np.mean([one.value for one in each]))
-            intervals[metric] = [float(np.mean([one.low for one in each])), float(np.mean([one.high for one in each]))]
+            each = [bootstrap(measure, one, given, resamples=resamples, seed=spec.seed) for one in predicted]
+            value, low, high = np.mean([astuple(one) for one in each], axis=0).tolist()
+            figures[metric], intervals[metric] = value, [low, high]
         figures["interval"] = intervals
-        if len(said) > 1:
-            figures["seeds"] = {m: [measure(one, given) for one in said] for m, measure in METRICS.items()}
+        if len(predicted) > 1:
+            figures["seeds"] = {m: [measure(one, given) for one in predicted] for m, measure in METRICS.items()}
         distances = [run["emd"] for run in found["runs"] if run["emd"] is not None]
         figures["emd"] = float(np.mean(distances)) if distances else None
         other = row.of or spec.main
         if other != name and other in finished:
             base = np.array(finished[other]["runs"][0]["predicted"])
-            figures["gain"] = {"over": other} | {
-                metric: paired_bootstrap(METRICS[metric], base, said[0], given, resamples=resamples, seed=spec.seed)
-                for metric in ("srcc", "plcc")
-            }
+            figures["gain"] = {"over": other}
+            for metric in ("srcc", "plcc"):
+                gain = paired_bootstrap(METRICS[metric], base, predicted[0], given, resamples=resamples, seed=spec.seed)
+                figures["gain"][metric] = gain
         figures["run"] = {key: value for key, value in found.items() if key not in ("given", "hashes")}
         table[name] = figures
     return plain(
@@ -216,12 +208,10 @@ def write(figures: Mapping[str, Any], path: str | Path, photos: Mapping[str, str
     Args:
         photos: see :func:`calm.eval.compare.report.page`.
     """
-    from calm.eval.compare.report import markdown, page
-
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {key: value for key, value in figures.items() if key != "given"}
-    texts = {".json": json.dumps(told, ensure_ascii=False) + "\n", ".md": markdown(figures)}
+    kept = {key: value for key, value in figures.items() if key != "given"}
+    texts = {".json": json.dumps(kept, ensure_ascii=False) + "\n", ".md": markdown(figures)}
     if figures["rows"]:
         texts[".html"] = page(figures, photos)
     for suffix, text in texts.items():

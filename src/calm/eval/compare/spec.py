@@ -1,18 +1,16 @@
 """What a comparison compares, as data."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from calm.errors import ConfigError
-from calm.train.one import DataSpec, OneRecipe
-from calm.train.overrides import assign
+from calm.train.overrides import StrictModel, assign, read_settings, validated
+from calm.train.run import DataSpec, Recipe
 
 NO_RESULT = ("name", "output", "save_every", "validate_every", "compile", "data")
 """Fields of a recipe that change no figure; of ``data``, the soft labels do."""
@@ -24,11 +22,7 @@ SEEDS = 100
 """How far apart the seeds of two runs of a stage are."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Row(_Strict):
+class RowSpec(StrictModel):
     """One model of a comparison.
 
     ``kind`` is a module of :mod:`calm.eval.compare.rows`. ``settings``, ``without`` and ``read`` are for the kind
@@ -52,7 +46,7 @@ class Row(_Strict):
     budget: str = Field("", description="what it learnt from, where that is not the comparison's budget")
 
 
-class Edits(_Strict):
+class Edits(StrictModel):
     """Photos that are edited for the benchmark of suggestions."""
 
     folder: str = Field(description="below the data root")
@@ -60,7 +54,7 @@ class Edits(_Strict):
     per_photo: int = 3
 
 
-class Comparison(_Strict):
+class Comparison(StrictModel):
     """A whole comparison."""
 
     name: str
@@ -77,9 +71,9 @@ class Comparison(_Strict):
     )
     edits: Edits | None = None
     published: dict[str, str] = Field(default_factory=dict, description="published figures, SRCC / PLCC, by name")
-    rows: dict[str, Row]
+    rows: dict[str, RowSpec]
 
-    def tree(self, row: Row | None = None, seed: int = 0) -> dict[str, Any]:
+    def tree(self, row: RowSpec | None = None, seed: int = 0) -> dict[str, Any]:
         """The recipe of a row with a seed, as a tree; None for what all rows share."""
         if not self.recipe.is_file():
             raise ConfigError(f"expected the recipe of the comparison's network, found no file at {self.recipe}")
@@ -95,17 +89,10 @@ class Comparison(_Strict):
             stage["seed"] = stage.get("seed", 1) + SEEDS * seed
         return tree
 
-    def network(self, row: Row | None = None, seed: int = 0) -> OneRecipe:
+    def network(self, row: RowSpec | None = None, seed: int = 0) -> Recipe:
         """:meth:`tree` as a recipe. Raises :class:`ConfigError` where a setting does not fit."""
-        try:
-            return OneRecipe.model_validate(self.tree(row, seed))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            where = f"row {row.title!r}" if row else "what all rows share"
-            raise ConfigError(
-                f"expected settings that the recipe {self.recipe} has, found at {place} in {where}: {first['msg']}"
-            ) from None
+        where = f"row {row.title!r}" if row else "what all rows share"
+        return validated(Recipe, self.tree(row, seed), f"settings that the recipe {self.recipe} has in {where}")
 
     def fingerprint(self, name: str) -> str:
         """Identifies what determines a row's figures: the row, its recipe, and what it is tested on."""
@@ -142,15 +129,7 @@ def load_comparison(path: str | Path, overrides: list[str] | None = None) -> Com
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"expected a comparison, found no file at {path}; the shipped one is in recipes/")
-    tree = yaml.safe_load(path.read_text())
-    for override in overrides or []:
-        assign(tree, override)
-    try:
-        found = Comparison.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"expected a valid comparison, found at {place}: {first['msg']}; see {path}") from None
+    found = validated(Comparison, read_settings(path, overrides), f"a valid comparison at {path}")
     for name in (found.main, *(row.of for row in found.rows.values() if row.of)):
         if name not in found.rows:
             raise ConfigError(f"expected a row named {name!r} to compare with, found {', '.join(found.rows)}")

@@ -1,7 +1,5 @@
 """A network that is trained by the comparison's recipe: CALM and its ablations."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,25 +9,28 @@ import numpy as np
 import torch
 import yaml
 
-from calm.eval.compare.rows.base import Found, Place
-from calm.eval.compare.spec import Row, training_digest
-from calm.eval.gather import batches, progress, refuse_trained
-from calm.eval.metrics import srcc
+from calm.data.batches import batches
+from calm.data.images import load_photo
+from calm.data.progress import progress
+from calm.eval.compare.row import Found, Place
+from calm.eval.compare.spec import RowSpec, training_digest
+from calm.eval.gather import refuse_trained
+from calm.inference.pipeline import Pipeline
 from calm.model.config import SCORE_LEVELS
+from calm.tasks.metrics import srcc
+from calm.train.run import train
 
 BATCH = 16
 CURVE = 60
 """Points of a training curve that are kept."""
-LEVELS = np.arange(1.0, SCORE_LEVELS + 1)
+SCORES = np.arange(1.0, SCORE_LEVELS + 1)
 
 
-def run(place: Place, row: Row, seed: int) -> Found:
+def run(place: Place, row: RowSpec, seed: int) -> Found:
     """Train it as ``calm train`` does, from a recipe that is left beside it, and read its scores of the test photos.
 
     Rows whose recipes are the same share what was trained: they differ in where their scores are read.
     """
-    from calm.train.one import train
-
     tree = place.spec.tree(row, seed)
     folder = place.spec.output / "trained" / training_digest(tree)
     kept = folder / f"scores-{place.photos.test.digest}.npz"
@@ -43,9 +44,9 @@ def run(place: Place, row: Row, seed: int) -> Found:
         distributions = {name: stored[name] for name in stored}
     manifest = json.loads((folder / "manifest.json").read_text())["tensors"]
     facts: dict[str, Any] = {"learnt_parameters": sum(int(np.prod(each["shape"])) for each in manifest)}
-    facts |= {f"{name}_srcc": srcc(each @ LEVELS, place.photos.test.given) for name, each in distributions.items()}
+    facts |= {f"{name}_srcc": srcc(each @ SCORES, place.photos.test.given) for name, each in distributions.items()}
     return Found(
-        distributions[row.read] @ LEVELS,
+        distributions[row.read] @ SCORES,
         facts,
         curve(folder, tree["stages"]),
         distributions[row.read],
@@ -58,17 +59,14 @@ def read_scores(folder: Path, paths: Sequence[str], target: Path) -> None:
 
     ``paths``: of photos that the network never saw.
     """
-    from calm.data.images import load_photo
-    from calm.inference.pipeline import Pipeline
-
     pipeline = Pipeline.load(folder)
     refuse_trained(pipeline, paths)
     found: dict[str, list[np.ndarray]] = {"language": [], "heads": []}
     with torch.inference_mode():
         for part in progress(list(batches(paths, BATCH)), "reading"):
-            seen = pipeline.answers.see([load_photo(path).pixels for path in part], detail=False)
-            found["language"].append(pipeline.answers.scores(seen).double().numpy())
-            found["heads"].append(seen.score.double().softmax(dim=1).cpu().numpy())
+            visual = pipeline.answers.see([load_photo(path).pixels for path in part], detail=False)
+            found["language"].append(pipeline.answers.scores(visual).double().numpy())
+            found["heads"].append(visual.score.double().softmax(dim=1).cpu().numpy())
     scratch = target.with_suffix(".part.npz")
     np.savez(scratch, language=np.concatenate(found["language"]), heads=np.concatenate(found["heads"]))
     scratch.replace(target)
