@@ -439,7 +439,9 @@ if __name__ == "__main__":
     reader.add_argument("--count", type=int, help="photos, requests or clients  [default: 320, 10,000 or 200]")
     reader.add_argument("--schemathesis", metavar="PROGRAM", help="run it over the OpenAPI document, too")
     given = reader.parse_args()
-    photos = sorted(path for path in given.folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
+    photos = sorted(path for path in given.folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    if not photos:
+        reader.error(f"expected JPEG files below {given.folder}, found none")
     random.Random(0).shuffle(photos)
     match given.what:
         case "throughput":

@@ -178,6 +178,6 @@ if __name__ == "__main__":
     reader.add_argument("--count", type=int, default=200, help="photos, by name")
     reader.add_argument("--first", type=int, default=0, help="which of them to begin with")
     given = reader.parse_args()
-    chosen = sorted(str(path) for path in given.folder.iterdir() if path.suffix.lower() in (".jpg", ".png"))
+    chosen = sorted(str(path) for path in given.folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
     with tempfile.TemporaryDirectory() as scratch:
         print(json.dumps(globals()[given.what](chosen[given.first :][: given.count], scratch)))

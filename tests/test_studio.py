@@ -347,6 +347,41 @@ def test_what_waits_is_taken_back(browser: Browser, address: Address, folder: Pa
     context.close()
 
 
+def test_of_hundreds_of_photos_only_those_near_the_screen_are_in_the_page(
+    browser: Browser, address: Address, tmp_path: Path
+):
+    for number in range(300):
+        grey = np.full((40, 60 if number % 2 else 30, 3), number % 256, np.uint8)
+        Image.fromarray(grey).save(tmp_path / f"{number:03}.png")
+    context = browser.new_context(viewport={"width": 1000, "height": 700}, reduced_motion="reduce")
+    page = context.new_page()
+    page.route("**/v1/describe", lambda route: None)  # no answer comes
+    page.goto(f"http://127.0.0.1:{address.port}/")
+    page.locator("#files").set_input_files(sorted(tmp_path.glob("*.png")))
+    first, last = (page.get_by_role("link", name=f"{number}.png") for number in ("000", "299"))
+    expect(first.locator("img")).to_have_attribute("src", re.compile("blob:"))
+    expect(last).to_have_count(0)
+    assert page.locator(".tile").count() < 100
+    first.focus()
+    page.keyboard.press("End")
+    expect(last).to_be_focused()
+    expect(last).to_be_in_viewport()
+    expect(page.locator(".tile", has=last)).to_have_attribute("aria-posinset", "300")
+    expect(first).to_have_count(0)
+    page.keyboard.press("ArrowUp")
+    above = page.locator(".tile a:focus")
+    expect(above).to_be_in_viewport()
+    assert above.bounding_box()["y"] < last.bounding_box()["y"]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(above).to_be_in_viewport()  # back where one was, far below the first screen
+    expect(first).to_have_count(0)
+    boxes = [tile.bounding_box() for tile in page.locator(".tile").all()]
+    assert all(round(box["x"] + box["width"]) <= 1000 for box in boxes)
+    assert [(box["y"], box["x"]) for box in boxes] == sorted((box["y"], box["x"]) for box in boxes)
+    context.close()
+
+
 def test_on_a_small_screen_nothing_is_wider_than_it(browser: Browser, address: Address):
     context = browser.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()

@@ -1,6 +1,7 @@
 /** All photos, best first; they find their places while they are scored. */
 
 import { find, h } from "./dom.js";
+import { between, fillRows, nearest } from "./rows.js";
 import { session } from "./session.js";
 
 const ORDERS = [
@@ -18,55 +19,124 @@ export function show(main, signal) {
     session.addEventListener("added", () => show(main, signal), { once: true, signal });
     return;
   }
-  const tiles = new Map();
-  let order = session.ordered;
-  const list = h("ul.gallery", { keydown: (event) => moveFocus(event, list) });
+  const list = h("ul.gallery");
   main.replaceChildren(toolbar(), list);
-
-  const add = (photo) => {
-    const tile = new Tile(photo);
-    tiles.set(photo, tile);
-    list.append(tile.element);
-  };
-  order.forEach(add);
-  session.on(
-    "added",
-    (photos) => {
-      photos.forEach(add);
-      order.push(...photos);
-    },
-    signal,
-  );
-  const renew = (photo) => {
-    const tile = tiles.get(photo);
-    tile.update();
-    if (photo.state !== tile.placed) place(tile, list, order, tiles);
-    tile.placed = photo.state;
-  };
-  session.on("changed", together(renew, signal), signal);
-  session.on("chosen", () => tiles.forEach((tile) => tile.update()), signal);
-  session.on(
-    "ordered",
-    () => {
-      order = session.ordered;
-      list.append(...order.map((photo) => tiles.get(photo).element));
-    },
-    signal,
-  );
+  new Gallery(list, signal);
 }
 
-/** Photos are renewed together, a few times a second: each time all tiles find their places anew. */
-function together(renew, signal) {
-  const changed = new Set();
-  const all = () => {
-    if (!signal.aborted) changed.forEach(renew);
-    changed.clear();
-  };
-  return (photo) => {
-    if (!changed.size) setTimeout(all, PAUSE);
-    changed.add(photo);
+/** Tiles of the photos near the screen; the others are room alone, so that thousands cost as little as a few. */
+class Gallery {
+  constructor(list, signal) {
+    this.list = list;
+    this.tiles = new Map();
+    this.stale = new Set(); // photos that changed
+    this.order = session.ordered;
+    this.arrange();
+    const later = once(() => this.arrange(), signal, (run) => setTimeout(run, PAUSE));
+    const changed = (photo) => {
+      this.stale.add(photo);
+      later();
+    };
+    session.on("changed", changed, signal);
+    session.on("added", later, signal);
+    session.on("ordered", () => this.arrange(), signal);
+    session.on("chosen", () => this.tiles.forEach((tile) => tile.update()), signal);
+    const draw = once(() => this.draw(), signal, requestAnimationFrame);
+    addEventListener("scroll", draw, { signal, passive: true });
+    list.addEventListener("keydown", (event) => this.moveFocus(event), { signal });
+    const size = new ResizeObserver(() => list.clientWidth !== this.width && this.arrange());
+    size.observe(list);
+    signal.addEventListener("abort", () => size.disconnect());
+    list.reveal = (photo) => this.focus(this.order.indexOf(photo));
+  }
+
+  /** Find all places anew. */
+  arrange() {
+    const style = getComputedStyle(this.list);
+    const [height, gap] = ["--height", "--gap"].map((name) => parseFloat(style.getPropertyValue(name)));
+    this.order = session.ordered;
+    this.width = this.list.clientWidth;
+    this.boxes = fillRows(this.order.map(shapeOf), this.width, height, gap);
+    const last = this.boxes.at(-1);
+    this.list.style.height = `${last.top + last.height}px`;
+    for (const photo of this.stale) this.tiles.get(photo)?.update();
+    this.stale.clear();
+    this.draw();
+  }
+
+  /** Show the tiles that are a screen away at most, in their order, and the one that has the focus. */
+  draw() {
+    const top = -this.list.getBoundingClientRect().top;
+    const [first, end] = between(this.boxes, top - innerHeight, top + 2 * innerHeight);
+    const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
+    const kept = focused?.closest(".tile")?.photo;
+    const wanted = new Set(this.order.slice(first, end));
+    for (const [photo, tile] of this.tiles) {
+      if (wanted.has(photo) || photo === kept) continue;
+      tile.element.remove();
+      this.tiles.delete(photo);
+    }
+    let place = this.list.firstElementChild;
+    this.order.forEach((photo, i) => {
+      if (!wanted.has(photo) && photo !== kept) return;
+      if (!this.tiles.has(photo)) this.tiles.set(photo, new Tile(photo));
+      const tile = this.tiles.get(photo);
+      tile.move(this.boxes[i], i, this.order.length);
+      if (tile.element === place) place = place.nextElementSibling;
+      else this.list.insertBefore(tile.element, place);
+    });
+    if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
+  }
+
+  /** Give the focus to the photo of that place, wherever it is. */
+  focus(index) {
+    if (index < 0) return;
+    if (!this.tiles.has(this.order[index])) {
+      const { top, height } = this.boxes[index];
+      scrollBy(0, this.list.getBoundingClientRect().top + top - (innerHeight - height) / 2);
+      this.draw();
+    }
+    find("a", this.tiles.get(this.order[index]).element).focus();
+  }
+
+  /** Arrow keys go from photo to photo, up and down to the nearest one of the next row; X chooses for comparison. */
+  moveFocus(event) {
+    const tile = event.target.closest(".tile");
+    if (!tile || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key.toLowerCase() === "x") {
+      find("input", tile).click();
+      return;
+    }
+    const here = this.order.indexOf(tile.photo);
+    const next = {
+      ArrowRight: () => here + 1,
+      ArrowLeft: () => here - 1,
+      ArrowDown: () => nearest(this.boxes, here, 1),
+      ArrowUp: () => nearest(this.boxes, here, -1),
+      Home: () => 0,
+      End: () => this.order.length - 1,
+    }[event.key]?.();
+    if (!this.order[next]) return;
+    event.preventDefault();
+    this.focus(next);
+  }
+}
+
+/** However often it is called, `run` is called once, when `wait` lets it. */
+function once(run, signal, wait) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    wait(() => {
+      waiting = false;
+      if (!signal.aborted) run();
+    });
   };
 }
+
+/** Width by height, as far as it is known. */
+const shapeOf = (photo) => photo.shape ?? (photo.row?.width ? photo.row.width / photo.row.height : 1.5);
 
 function welcome() {
   return h(
@@ -107,7 +177,7 @@ const knowsTaste = () => session.photos.some((photo) => photo.own !== undefined)
 class Tile {
   constructor(photo) {
     this.photo = photo;
-    this.picture = h("img", { alt: "", loading: "lazy", decoding: "async" });
+    this.picture = h("img", { alt: "", decoding: "async" });
     this.badge = h("span.badge");
     this.link = h("a", { href: `#/photo/${photo.id}` }, this.picture, this.badge, h("span.name", {}, photo.title));
     this.box = h("input", {
@@ -124,15 +194,20 @@ class Tile {
   update() {
     const { photo } = this;
     if (photo.thumbnail && !this.picture.src) this.picture.src = photo.thumbnail;
-    // rows are filled without cutting a photo: a tile is as wide as the photo's shape asks for
-    const shape = photo.shape ?? (photo.row && photo.row.width / photo.row.height);
-    if (shape) this.element.style.setProperty("--shape", shape);
     const failed = photo.state === "failed" || photo.state === "cancelled";
     this.element.dataset.state = photo.state;
     this.element.title = photo.error ?? "";
     this.badge.textContent = failed ? photo.state : (session.scoreOf(photo) || photo.row?.score)?.toFixed(2) ?? "";
     this.link.setAttribute("aria-label", label(photo));
     this.box.checked = session.chosen.has(photo.id);
+  }
+
+  /** Go to a place of the list, of which not all is there. */
+  move(box, index, count) {
+    const { element } = this;
+    for (const [side, pixels] of Object.entries(box)) element.style[side] = `${pixels}px`;
+    element.ariaPosInSet = index + 1;
+    element.ariaSetSize = count;
   }
 }
 
@@ -146,55 +221,4 @@ function label(photo) {
   if (photo.state === "failed") return `${photo.name}, failed: ${photo.error}`;
   const own = photo.own === undefined ? "" : `, by your taste ${photo.own.toFixed(1)}`;
   return photo.row ? `${photo.name}, score ${photo.row.score.toFixed(1)}${own}` : `${photo.name}, not scored yet`;
-}
-
-/** Put a tile before the first one that it is better than, and its photo into the order of all. */
-function place(tile, list, order, tiles) {
-  const { element, photo } = tile;
-  order.splice(order.indexOf(photo), 1);
-  let [low, high] = [0, order.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (session.compare(photo, order[middle]) < 0) high = middle;
-    else low = middle + 1;
-  }
-  const next = tiles.get(order[low])?.element ?? null;
-  order.splice(low, 0, photo);
-  if (element.nextElementSibling === next) return;
-  const focused = element.contains(document.activeElement) ? document.activeElement : null;
-  list.insertBefore(element, next);
-  focused?.focus();
-}
-
-/** Arrow keys go from photo to photo, up and down to the nearest one of the next row; X chooses for comparison. */
-function moveFocus(event, list) {
-  const tile = event.target.closest(".tile");
-  if (!tile || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key.toLowerCase() === "x") {
-    find("input", tile).click();
-    return;
-  }
-  const next = {
-    ArrowRight: () => tile.nextElementSibling,
-    ArrowLeft: () => tile.previousElementSibling,
-    ArrowDown: () => nearest(tile, list, 1),
-    ArrowUp: () => nearest(tile, list, -1),
-    Home: () => list.firstElementChild,
-    End: () => list.lastElementChild,
-  }[event.key]?.();
-  if (next) {
-    event.preventDefault();
-    find("a", next).focus();
-  }
-}
-
-function nearest(tile, list, way) {
-  const here = tile.getBoundingClientRect();
-  const middle = (box) => box.left + box.width / 2;
-  const boxes = [...list.children].map((other) => [other, other.getBoundingClientRect()]);
-  const beyond = boxes.filter(([, box]) => (box.top - here.top) * way > 1);
-  const row = beyond.reduce((best, [, box]) => Math.min(best, Math.abs(box.top - here.top)), Infinity);
-  const inRow = beyond.filter(([, box]) => Math.abs(box.top - here.top) === row);
-  inRow.sort(([, a], [, b]) => Math.abs(middle(a) - middle(here)) - Math.abs(middle(b) - middle(here)));
-  return inRow[0]?.[0];
 }

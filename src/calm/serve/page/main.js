@@ -54,7 +54,7 @@ addEventListener("hashchange", (event) => {
   last = /#\/photo\/(\d+)/.exec(event.oldURL)?.[1];
   showView();
   // back in the gallery, the photo that was looked at has the focus
-  if (document.body.dataset.view === "gallery" && last) find(`.tile a[href="#/photo/${last}"]`)?.focus();
+  if (document.body.dataset.view === "gallery" && last) find(".gallery")?.reveal(session.get(last));
   else find("#main").focus({ preventScroll: true });
 });
 
