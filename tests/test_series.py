@@ -223,6 +223,15 @@ def test_sharpness_depends_on_blur_and_not_on_light(stops):
     assert sharpness(np.full((50, 50), 128.0)) is None
 
 
+def test_sharpness_read_in_strips_is_that_of_the_whole(monkeypatch):
+    grey = cv2.cvtColor((PHOTOS["coffee"] * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+    part = np.linspace(0, 1, grey.size, dtype=np.float32).reshape(grey.shape)
+    whole = sharpness(grey, part)
+    monkeypatch.setattr("calm.library.sharpness.STRIP", 70)
+    found = sharpness(grey, part)
+    assert found.value == pytest.approx(whole.value, abs=1e-5) and found.ways == pytest.approx(whole.ways, abs=1e-5)
+
+
 def test_a_movement_blurs_one_direction():
     grey = cv2.cvtColor((PHOTOS["coffee"] * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY).astype(np.float32)
     soft, moved = cv2.GaussianBlur(grey, (0, 0), 2), cv2.blur(grey, (9, 1))

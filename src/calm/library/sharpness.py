@@ -21,6 +21,8 @@ MOVED = 0.1
 """Sharpness that one direction has lost more than another when a photo differs from a sharper one by a movement."""
 LITTLE = 0.1
 """Energy of a direction, as a share of the strongest, below which it does not count."""
+STRIP, REACH = 1024, 16
+"""Rows whose gradients are in memory at a time, and rows around them that the blur reaches."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,14 @@ class Sharpness:
 def sharpness(grey: np.ndarray, part: np.ndarray | None = None) -> Sharpness | None:
     """The sharpness of a photo's brightness (H, W), 0–255, weighted by ``part`` (H, W), 0–1; None where it is faint."""
     weight = np.ones(grey.shape, np.float32) if part is None else part.astype(np.float32)
-    fine, coarse = (
-        np.array([float((gradient**2 * weight).sum()) for gradient in _gradients(grey, scale)])
-        for scale in (FINE, COARSE)
-    )
+    fine, coarse = np.zeros(4), np.zeros(4)
+    for top in range(0, len(grey), STRIP):  # gradients of a whole photo of 60 megapixels would take 2 GB
+        rows = slice(top, top + STRIP)
+        first = max(0, top - REACH)
+        kept = slice(top - first, min(top + STRIP, len(grey)) - first)
+        for energy, scale in ((fine, FINE), (coarse, COARSE)):
+            found = _gradients(grey[first : top + STRIP + REACH], scale)
+            energy += [float((gradient[kept] ** 2 * weight[rows]).sum()) for gradient in found]
     if coarse[:2].sum() <= FAINT**2 * float(weight.sum()):
         return None
     known = coarse > LITTLE * coarse.max()
