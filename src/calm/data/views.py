@@ -69,6 +69,6 @@ def normalise(views: np.ndarray | torch.Tensor, mean: Sequence[float], std: Sequ
     """Views (…, S, S, 3) uint8 → (…, 3, S, S) float32, as the encoder wants them."""
     import torch
 
-    pixels = torch.as_tensor(views).movedim(-1, -3).float() / 255
+    pixels = torch.as_tensor(views).movedim(-1, -3).contiguous().float()
     shape = (3, 1, 1)
-    return (pixels - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
+    return pixels.div_(255).sub_(torch.tensor(mean).view(shape)).div_(torch.tensor(std).view(shape))

@@ -84,7 +84,8 @@ class Pipeline:
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
         rounds = dtype == torch.bfloat16
         if rounds:
-            fix_rows(model.to(place).language_model)
+            for part in (model.to(place).backbone, model.language_model):
+                fix_rows(part)
         answers = Answers(model.to(place), tokenizer, ROWS if rounds else 0)
         return cls(answers, folder.name, folder_sha256(folder), trained_on, folder)
 

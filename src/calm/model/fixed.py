@@ -36,7 +36,7 @@ class FixedRows(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(…, read) → (…, out)."""
         rows = values.reshape(-1, values.shape[-1])
-        filled = F.pad(rows, (0, 0, 0, max(0, LEAST - len(rows))))
+        filled = rows if len(rows) >= LEAST else F.pad(rows, (0, 0, 0, LEAST - len(rows)))
         return self._multiply(filled)[: len(rows)].unflatten(0, values.shape[:-1])
 
     def _multiply(self, rows: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def _packs(weight: Tensor) -> bool:
     return here and weight.dtype == torch.bfloat16 == fast_dtype("cpu")
 
 
-def fix_rows(language_model: nn.Module) -> None:
-    """Replace all linear layers of a language model, whose word embeddings its last layer may share."""
-    for name, layer in list(language_model.named_modules()):
+def fix_rows(part: nn.Module) -> None:
+    """Replace all linear layers of an encoder or a language model, whose word embeddings its last layer may share."""
+    for name, layer in list(part.named_modules()):
         if isinstance(layer, nn.Linear):
-            language_model.set_submodule(name, FixedRows(layer, kept=name == "lm_head"))
+            part.set_submodule(name, FixedRows(layer, kept=name == "lm_head"))
