@@ -343,10 +343,16 @@ def _to_srgb(image: Image.Image) -> np.ndarray:
 
 def _convert_profile(image: Image.Image, profile: bytes) -> Image.Image:
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
+        return ImageCms.applyTransform(image, _to_srgb_from(profile, image.mode)) or image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
+
+
+@functools.lru_cache(16)
+def _to_srgb_from(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Made once for all photos of a camera; without its memory of the last pixel, so that threads may share it."""
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", flags=ImageCms.Flags.NOCACHE)
 
 
 def _fit(pixels: np.ndarray, reference: int) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,9 +27,10 @@ def look(photos: Sequence[np.ndarray], config: NetworkConfig, detail: bool = Tru
     def pixels(views: list[np.ndarray]) -> Tensor:
         return normalise(np.stack(views), config.image_mean, config.image_std)
 
-    if not detail:
-        return {"frames": pixels([squash(photo, config.image_size) for photo in photos])}
-    views = [make_views(photo, config.image_size) for photo in photos]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        if not detail:
+            return {"frames": pixels(list(threads.map(lambda photo: squash(photo, config.image_size), photos)))}
+        views = list(threads.map(lambda photo: make_views(photo, config.image_size), photos))
     measures = np.stack([measure(photo)[: len(MEASURE_NAMES)] for photo in photos])
     return {
         "frames": pixels([each.whole for each in views]),
