@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from calm.cli import running
 from calm.cli.evaluate import Photos, report
 from calm.cli.evaluate_options import Limit, ReportFormat, Seed
 from calm.cli.options import DEFAULT_BATCH_SIZE, BatchSize, ModelOptions, Profile
-from calm.cli.running import load_model, open_profile
+from calm.cli.running import open_profile
 
 
 def bench(
@@ -43,7 +44,7 @@ def bench(
     from calm.eval.bench import bench as measure
     from calm.eval.bench import open_peer
 
-    pipeline = load_model(options.model, options.device, torch.float32 if float32 else None)
+    pipeline = running.load_model(options.model, options.device, torch.float32 if float32 else None)
     personal = open_profile(profile, options.model) if profile else None
     peers = dict(open_peer(each) for each in peer or [])
     figures = measure(pipeline, photos, seed=seed, limit=limit, batch_size=batch_size, personal=personal, peers=peers)
