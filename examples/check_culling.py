@@ -55,10 +55,10 @@ def series(folder: Path) -> None:
         for column, holds in {"made": True, "grouped": grouped, "kind": named, "apart": apart, "first": good}.items():
             count[kind][column] += holds
     for kind, columns in count.items():
-        told = f"grouped right {columns['grouped']}, of the right kind {columns['kind']}"
-        told += f", culled apart {columns['apart']}" if KINDS[kind][1] in WHOLE else ""
-        told += f", an untouched frame first {columns['first']}" if kind == "quintet" else ""
-        print(f"{kind}: {columns['made']} made, {told}")
+        line = f"grouped right {columns['grouped']}, of the right kind {columns['kind']}"
+        line += f", culled apart {columns['apart']}" if KINDS[kind][1] in WHOLE else ""
+        line += f", an untouched frame first {columns['first']}" if kind == "quintet" else ""
+        print(f"{kind}: {columns['made']} made, {line}")
     wrong = sum(plan[name]["series"] is not None for name in alone)
     print(
         f"all: {sum(c['grouped'] for c in count.values())} of {len(made)} right; {wrong} of {len(alone)} single "

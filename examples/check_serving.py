@@ -374,10 +374,10 @@ async def _beset(port: int, asked: Iterator[bytes], statuses: Counter[str]) -> N
 
 
 def _is_half(data: bytes) -> bool:
-    """Whether less of the body is sent than was told."""
+    """Whether less of the body is sent than the head says."""
     head, _, body = data.partition(b"\r\n\r\n")
-    told = re.search(rb"Content-Length: (\d+)", head)
-    return told is None or int(told[1]) > len(body)
+    length = re.search(rb"Content-Length: (\d+)", head)
+    return length is None or int(length[1]) > len(body)
 
 
 def _schemathesis(program: str, port: int) -> str:

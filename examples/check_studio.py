@@ -51,25 +51,25 @@ DONE = """async () => {
 """How many photos are scored and have their small copy; the gallery holds the tiles near the screen alone."""
 
 
-def scroll(page: Page, told: CDPSession, screens: float, seconds: float) -> dict[str, float]:
+def scroll(page: Page, cdp: CDPSession, screens: float, seconds: float) -> dict[str, float]:
     """Frames while so many screens go by: how many a second, the share that took over 25 ms, the slowest; and how
     long the page's thread worked in a second, which hardly depends on what else the machine does.
     """
     distance = min(page.evaluate("document.documentElement.scrollHeight - innerHeight"), screens * 850)
-    before = figure(told, "TaskDuration")
+    before = figure(cdp, "TaskDuration")
     times = page.evaluate(FRAMES, {"distance": distance, "seconds": seconds})
-    used = figure(told, "TaskDuration") - before
+    used = figure(cdp, "TaskDuration") - before
     slow = sum(each > 25 for each in times) / len(times)
     frames = {"a_second": round(len(times) / seconds, 1), "dropped": round(slow, 3), "slowest_ms": round(max(times))}
     return frames | {"cpu_ms_a_second": round(1000 * used / seconds)}
 
 
-def figure(told: CDPSession, name: str) -> float:
+def figure(cdp: CDPSession, name: str) -> float:
     """One of the figures of the page's process."""
-    return next(each["value"] for each in told.send("Performance.getMetrics")["metrics"] if each["name"] == name)
+    return next(each["value"] for each in cdp.send("Performance.getMetrics")["metrics"] if each["name"] == name)
 
 
-def megabytes(browser: Browser, told: CDPSession) -> dict[str, float]:
+def megabytes(browser: Browser, cdp: CDPSession) -> dict[str, float]:
     """Resident memory of the page's process, and of all of the browser; JavaScript's heap."""
     found: dict[str, float] = {"renderer": 0.0, "browser": 0.0}
     for each in browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]:
@@ -77,31 +77,31 @@ def megabytes(browser: Browser, told: CDPSession) -> dict[str, float]:
         share = int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
         found["browser"] += share
         found["renderer"] = max(found["renderer"], share) if each["type"] == "renderer" else found["renderer"]
-    found["heap"] = figure(told, "JSHeapUsedSize") / 1e6
+    found["heap"] = figure(cdp, "JSHeapUsedSize") / 1e6
     return {name: round(value, 1) for name, value in found.items()}
 
 
 def measure(page: Page, browser: Browser, folder: Path, count: int) -> Iterator[dict[str, object]]:
     """Add photos, and look at the page while they come and once they are there."""
-    told = page.context.new_cdp_session(page)
-    told.send("Performance.enable", {"timeDomain": "threadTicks"})
-    yield {"photos": count, "empty_mb": megabytes(browser, told)}
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
+    yield {"photos": count, "empty_mb": megabytes(browser, cdp)}
     began = time.monotonic()
     page.locator("#folder").set_input_files(folder)
     page.locator(".tile img[src]").first.wait_for(state="attached")
     yield {"first_thumbnail_s": round(time.monotonic() - began, 2)}
     page.locator(".tile img[src]").nth(11).wait_for(state="attached")
     yield {"first_screen_s": round(time.monotonic() - began, 2)}
-    yield {"scrolling_meanwhile": scroll(page, told, 40, 6)}
+    yield {"scrolling_meanwhile": scroll(page, cdp, 40, 6)}
     while page.evaluate(DONE) < count:
         time.sleep(0.5)
-    yield {"all_s": round(time.monotonic() - began, 1), "cpu_s": {name: round(figure(told, name), 1) for name in WORK}}
-    yield {"mb": megabytes(browser, told)}
-    yield {"scrolling": scroll(page, told, 40, 6), "scrolling_fast": scroll(page, told, 1000, 6)}
-    yield {"mb_after_scrolling": megabytes(browser, told)}
-    told.send("Memory.simulatePressureNotification", {"level": "critical"})
+    yield {"all_s": round(time.monotonic() - began, 1), "cpu_s": {name: round(figure(cdp, name), 1) for name in WORK}}
+    yield {"mb": megabytes(browser, cdp)}
+    yield {"scrolling": scroll(page, cdp, 40, 6), "scrolling_fast": scroll(page, cdp, 1000, 6)}
+    yield {"mb_after_scrolling": megabytes(browser, cdp)}
+    cdp.send("Memory.simulatePressureNotification", {"level": "critical"})
     time.sleep(3)
-    yield {"mb_without_the_browsers_caches": megabytes(browser, told)}
+    yield {"mb_without_the_browsers_caches": megabytes(browser, cdp)}
 
 
 def main() -> None:

@@ -220,7 +220,7 @@ def test_ratings_by_keyboard_change_the_ranking(page: Page, address: Address):
     expect(page.locator(".ranking .given")).to_have_count(4)
     check(page, "taste")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("#told")).to_contain_text("--profile me")
+    expect(page.locator("#message")).to_contain_text("--profile me")
     [profile] = address.get("/v1/profiles").json["data"]
     assert profile["examples"] == 4 and profile["scale"] == [1, 5]
     go(page, "Gallery")

@@ -275,8 +275,8 @@ def open_image(source: BytesIO | BinaryIO) -> Image.Image | None:
     begin = source.read(16)
     for factory, accept in map(Image.OPEN.__getitem__, FORMATS):  # not Image.open: its limit is one for the process
         source.seek(0)
-        said = accept is None or accept(begin)
-        if said and not isinstance(said, str):  # a text says why not
+        verdict = accept is None or accept(begin)
+        if verdict and not isinstance(verdict, str):  # a text says why not
             try:
                 return factory(source, "")
             except (SyntaxError, IndexError, TypeError, struct.error):

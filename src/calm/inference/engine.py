@@ -292,8 +292,8 @@ class Engine:
             if photo is None:
                 answers.append(Answer(item.path, error=item.error))
                 continue
-            said = found[photo.sha256]
-            result, error = (None, said) if isinstance(said, str) else (said, None)
+            outcome = found[photo.sha256]
+            result, error = (None, outcome) if isinstance(outcome, str) else (outcome, None)
             answers.append(Answer(item.path, photo.sha256, photo.width, photo.height, result, error, photo.note))
         return answers
 

@@ -80,13 +80,14 @@ class Pipeline:
         folder, place = Path(folder), usable_device(device)
         dtype = dtype or fast_dtype(place)
         model, tokenizer = load_merged(folder, dtype)
+        model.to(place)
         path = folder / TRAINED_ON
         trained_on = frozenset(path.read_text().split()) if path.is_file() else frozenset()
         rounds = dtype == torch.bfloat16
         if rounds:
-            for part in (model.to(place).backbone, model.language_model):
-                fix_rows(part)
-        answers = Answers(model.to(place), tokenizer, ROWS if rounds else 0)
+            fix_rows(model.backbone)
+            fix_rows(model.language_model)
+        answers = Answers(model, tokenizer, ROWS if rounds else 0)
         return cls(answers, folder.name, folder_sha256(folder), trained_on, folder)
 
     # ------------------------------------------------------------------------------------------------ answers

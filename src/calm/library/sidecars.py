@@ -287,9 +287,9 @@ def _belongs(sidecar: str, path: str) -> bool:
     if not others:
         return True
     for name in ("crs:RawFileName", "xmpMM:DerivedFrom"):
-        said = (packet.text(name) or "").casefold()
-        if said in (os.path.basename(path).casefold(), *others):
-            return said not in others
+        written = (packet.text(name) or "").casefold()
+        if written in (os.path.basename(path).casefold(), *others):
+            return written not in others
     return is_raw(path) and not any(map(is_raw, others))
 
 

@@ -197,7 +197,7 @@ def sources(folders: Iterable[Path] = ()) -> list[Source]:
 def terms_to_tell(name_or_folder: str) -> str | None:
     """What has to be said about a model's terms now: its terms at the first call on this machine, None afterwards.
 
-    The marker of having been told is a file in the cache; where that cannot be written, the terms are told each time.
+    The marker is a file in the cache; where that cannot be written, the terms are told each time.
     """
     folder = PACKAGED / name_or_folder
     if not folder.is_dir():
@@ -205,12 +205,12 @@ def terms_to_tell(name_or_folder: str) -> str | None:
     terms = card(folder).get("terms")
     if not terms:
         return None
-    told = cache_dir() / "told" / f"{folder.name}-{file_sha256(folder / CARD)[:12]}"
-    if told.exists():
+    marker = cache_dir() / "terms" / f"{folder.name}-{file_sha256(folder / CARD)[:12]}"
+    if marker.exists():
         return None
     try:
-        told.parent.mkdir(parents=True, exist_ok=True)
-        told.touch()
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
     except OSError as error:
         logger.debug("cannot remember that the terms were told: %s", error)
     return f"{folder.name}: {terms}"

@@ -27,11 +27,12 @@ def look(photos: Sequence[np.ndarray], config: NetworkConfig, detail: bool = Tru
     def pixels(views: list[np.ndarray]) -> Tensor:
         return normalise(np.stack(views), config.image_mean, config.image_std)
 
+    size = config.image_size
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         if not detail:
-            return {"frames": pixels(list(threads.map(lambda photo: squash(photo, config.image_size), photos)))}
-        views = list(threads.map(lambda photo: make_views(photo, config.image_size), photos))
-    measures = np.stack([measure(photo)[: len(MEASURE_NAMES)] for photo in photos])
+            return {"frames": pixels(list(threads.map(lambda photo: squash(photo, size), photos)))}
+        views = list(threads.map(lambda photo: make_views(photo, size), photos))
+        measures = np.stack([each[: len(MEASURE_NAMES)] for each in threads.map(measure, photos)])
     return {
         "frames": pixels([each.whole for each in views]),
         "crops": pixels([each.crops[0] for each in views]),

@@ -132,7 +132,7 @@ class Worker:
             os.chdir(job.home)
 
     def __call__(self, item: Mapping[str, str]) -> dict[str, str]:
-        """A partition's JSON under ``part`` → what is to be told of it, see :meth:`answer`, under ``told``."""
+        """A partition's JSON under ``part`` → what is to be told of it, see :meth:`answer`, under ``outcome``."""
         return {"outcome": json.dumps(self.answer(Part.from_json(item["part"])))}
 
     def answer(self, part: Part) -> dict[str, Any]:

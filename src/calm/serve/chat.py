@@ -137,11 +137,11 @@ def question(messages: Sequence[Message]) -> Question:
     """
     if messages[-1].role != "user":
         raise ApiError(400, "expected the last message to be the user's, found another", "invalid_value", "messages")
-    said = [(message, _images(message, i)) for i, message in enumerate(messages) if message.role == "user"]
-    images = next((found for _, found in reversed(said) if found), None)
+    turns = [(message, _images(message, i)) for i, message in enumerate(messages) if message.role == "user"]
+    images = next((found for _, found in reversed(turns) if found), None)
     if images is None:
         raise ApiError(400, "expected an image in the conversation, found none; send one", "no_image", "messages")
-    asked = next((text for text in (_text(message) for message, _ in reversed(said)) if text), COMMENT_QUESTION)
+    asked = next((text for text in (_text(message) for message, _ in reversed(turns)) if text), COMMENT_QUESTION)
     kind, aspects = _kind(asked, len(images))
     return Question(images, kind, asked, aspects)
 

@@ -140,8 +140,8 @@ async def chat(body: schema.ChatRequest, service: Serving, caller: Asking) -> Re
     asked = question(body.messages)
     task = asked.task(most, body.temperature, seed)
     read = len(service.pieces(text_of(body.messages))) + service.visual_tokens * len(asked.images)
-    said = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": service.engine.model.name}
-    spoken = Spoken(said, asked, most, read, service.pieces)
+    begin = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": service.engine.model.name}
+    spoken = Spoken(begin, asked, most, read, service.pieces)
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage
         stream = Stream(spoken, usage, lambda heard: service.answers(asked.images, caller.id, task, heard=heard))

@@ -22,13 +22,13 @@ class Spoken:
     """The words of one answer.
 
     Attributes:
-        said: what every part of the answer begins with: its id, when it was made, by which model.
+        begin: what every part of the answer begins with: its id, when it was made, by which model.
         most: tokens of the answer, at most.
         read: tokens of the question.
         pieces: takes a text apart into tokens.
     """
 
-    said: dict[str, Any]
+    begin: dict[str, Any]
     question: Question
     most: int
     read: int
@@ -54,7 +54,7 @@ class Spoken:
         """The answer that is not streamed."""
         parts, reason = self.parts(answers)
         choice = schema.Choice(message=schema.Said(content="".join(parts)), finish_reason=reason)
-        return schema.Chat(**self.said, choices=[choice], usage=self.usage(len(parts))).model_dump()
+        return schema.Chat(**self.begin, choices=[choice], usage=self.usage(len(parts))).model_dump()
 
 
 class Stream(StreamingResponse):
@@ -118,7 +118,7 @@ class Stream(StreamingResponse):
         yield "data: [DONE]\n\n"
 
     def _line(self, choices: list[dict[str, Any]], usage: schema.Usage | None = None) -> str:
-        chunk = schema.Chunk(**self.spoken.said, choices=choices, usage=usage)
+        chunk = schema.Chunk(**self.spoken.begin, choices=choices, usage=usage)
         return f"data: {chunk.model_dump_json()}\n\n"
 
 

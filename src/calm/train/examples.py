@@ -175,9 +175,9 @@ def _subject(captions: Sequence[str], shows: Sequence[str], seen: Observation, r
     known = tables()["settings"]
     settings = [str(rng.choice(known[word])) for word in (*seen.light[:1], *seen.colour) if word in known]
     rng.shuffle(settings)
-    told = ", ".join(settings[: int(rng.integers(3))])
+    noted = ", ".join(settings[: int(rng.integers(3))])
     opening = str(rng.choice(["", "", "The photo shows ", "A picture of ", "This is "]))
-    text = f"{opening}{shown} {told}".strip()
+    text = f"{opening}{shown} {noted}".strip()
     return f"{text[:1].upper()}{text[1:]}."
 
 

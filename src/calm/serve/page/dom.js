@@ -32,7 +32,7 @@ function build(create, name, given, children) {
 
 /** Tell something, on the screen and to screen readers. */
 export function tell(text) {
-  const place = find("#told");
+  const place = find("#message");
   place.textContent = text;
   place.classList.add("shown");
   clearTimeout(place.timer);

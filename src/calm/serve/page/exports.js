@@ -89,7 +89,7 @@ async function picture(photo, edge) {
 }
 
 function rowOf(photo, small) {
-  const { comment, suggest } = photo.said;
+  const { comment, suggest } = photo.results;
   const { row = {}, plan = {} } = photo;
   const { decision: planned, reason, rival, series, series_kind } = plan;
   const why = photo.decided && planned ? `decided by hand; planned: ${planned}, ${reason}` : reason;

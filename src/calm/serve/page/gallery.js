@@ -69,22 +69,24 @@ class Gallery {
     const top = -this.list.getBoundingClientRect().top;
     const [first, end] = between(this.boxes, top - innerHeight, top + 2 * innerHeight);
     const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
-    const kept = focused?.closest(".tile")?.photo;
-    const wanted = new Set(this.order.slice(first, end));
+    const shown = this.order.slice(first, end).map((photo, i) => [photo, first + i]);
+    const kept = focused && this.order.indexOf(focused.closest(".tile").photo);
+    if (kept !== null && kept < first) shown.unshift([this.order[kept], kept]);
+    if (kept !== null && kept >= end) shown.push([this.order[kept], kept]);
+    const wanted = new Set(shown.map(([photo]) => photo));
     for (const [photo, tile] of this.tiles) {
-      if (wanted.has(photo) || photo === kept) continue;
+      if (wanted.has(photo)) continue;
       tile.element.remove();
       this.tiles.delete(photo);
     }
     let place = this.list.firstElementChild;
-    this.order.forEach((photo, i) => {
-      if (!wanted.has(photo) && photo !== kept) return;
+    for (const [photo, index] of shown) {
       if (!this.tiles.has(photo)) this.tiles.set(photo, new Tile(photo));
       const tile = this.tiles.get(photo);
-      tile.move(this.boxes[i], i, this.order.length);
+      tile.move(this.boxes[index], index, this.order.length);
       if (tile.element === place) place = place.nextElementSibling;
       else this.list.insertBefore(tile.element, place);
-    });
+    }
     if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 
@@ -202,7 +204,7 @@ class Tile {
     this.box.checked = session.chosen.has(photo.id);
   }
 
-  /** Go to a place of the list, of which not all is there. */
+  /** Go to a place; a screen reader is told which of how many it is, since the list holds a part of them. */
   move(box, index, count) {
     const { element } = this;
     for (const [side, pixels] of Object.entries(box)) element.style[side] = `${pixels}px`;

@@ -22,7 +22,7 @@ export function show(main, signal, id) {
   }
   const stage = new Stage(photo, signal);
   const score = h("section.score", { "aria-label": "Score" });
-  const said = h("section.comment", { "aria-labelledby": "comment-title", "aria-busy": true });
+  const remarks = h("section.comment", { "aria-labelledby": "comment-title", "aria-busy": true });
   const tried = h("section.suggestions", { "aria-labelledby": "suggestions-title", "aria-busy": true });
   const looked = h("section.looking", { "aria-labelledby": "looking-title" });
   main.replaceChildren(
@@ -30,7 +30,7 @@ export function show(main, signal, id) {
       "article.photo",
       {},
       h("div.left", {}, heading(photo), stage.element),
-      h("div.panel", {}, score, said, tried, looked),
+      h("div.panel", {}, score, remarks, tried, looked),
     ),
   );
   const showScore = (after = null) => photo.row && score.replaceChildren(...scoreOf(photo, after));
@@ -42,7 +42,7 @@ export function show(main, signal, id) {
   if (photo.state === "failed") return;
 
   suggestions(photo, tried, stage, showScore, signal); // asked first: they take less time than a comment
-  comment(photo, said);
+  comment(photo, remarks);
   looking(photo, looked, stage, signal);
   addEventListener("keydown", (event) => keys(event, photo, stage, tried), { signal });
 }

@@ -33,11 +33,18 @@ export function fillRows(shapes, width, height, gap) {
  * @param {{top: number, height: number}[]} boxes in rows, from the top
  */
 export function between(boxes, from, to) {
-  let first = boxes.findIndex((box) => box.top + box.height >= from);
-  if (first < 0) first = boxes.length;
-  let end = first;
-  while (end < boxes.length && boxes[end].top <= to) end += 1;
-  return [first, end];
+  return [firstOf(boxes, (box) => box.top + box.height >= from), firstOf(boxes, (box) => box.top > to)];
+}
+
+/** Place of the first of the boxes for which something holds that holds for all behind it; their number for none. */
+function firstOf(boxes, holds) {
+  let [low, high] = [0, boxes.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(boxes[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The box of the next row, above (-1) or below (1), that is nearest to this one from left to right. */

@@ -55,7 +55,7 @@ export async function askAbout(photo, path, more = {}, signal = undefined) {
 /** What the server says of a photo by one route, asked once. */
 export function answered(photo, path) {
   photo.answers[path] ??= askAbout(photo, path).then(
-    (row) => (photo.said[path] = row),
+    (row) => (photo.results[path] = row),
     (error) => {
       delete photo.answers[path];
       throw error;

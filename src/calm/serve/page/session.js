@@ -18,7 +18,7 @@
  * @property {Blob} small that copy
  * @property {number} shape width by height
  * @property {object} answers promises of what else was asked about it, by name
- * @property {object} said what came of them
+ * @property {object} results what came of them
  */
 
 class Session extends EventTarget {
@@ -42,7 +42,7 @@ class Session extends EventTarget {
         state: "waiting",
         uuid: `${OWN}-${this.photos.length + i + 1}`,
         answers: {},
-        said: {},
+        results: {},
       }));
     this.photos.push(...fresh);
     this.tell("added", fresh);
